@@ -1,0 +1,67 @@
+"""The bridge between a game engine and the sound server: messages, a server, a client; no sound.
+
+from diegetic_bridge import Client
+
+with Client(engine="my game", events=["shot"]) as client:
+    client.set_prompt("wind over a wide field")
+    client.post_event("shot")
+"""
+
+from diegetic_bridge.client import Client
+from diegetic_bridge.clock import ClockOffset
+from diegetic_bridge.handler import Handler, WelcomeInfo
+from diegetic_bridge.link import ClientStats
+from diegetic_bridge.messages import (
+    DEFAULT_ENDPOINT,
+    VERSION,
+    Ack,
+    Bye,
+    Error,
+    Event,
+    Frame,
+    Hello,
+    Origin,
+    Parameter,
+    ParameterSpec,
+    Ping,
+    PixelFormat,
+    Pong,
+    Prompt,
+    Status,
+    Switch,
+    SwitchSpec,
+    Welcome,
+)
+from diegetic_bridge.pixels import to_rgb
+from diegetic_bridge.protocol import Connection
+from diegetic_bridge.server import BridgeServer
+
+__all__ = [
+    "DEFAULT_ENDPOINT",
+    "VERSION",
+    "Ack",
+    "BridgeServer",
+    "Bye",
+    "Client",
+    "ClientStats",
+    "ClockOffset",
+    "Connection",
+    "Error",
+    "Event",
+    "Frame",
+    "Handler",
+    "Hello",
+    "Origin",
+    "Parameter",
+    "ParameterSpec",
+    "Ping",
+    "PixelFormat",
+    "Pong",
+    "Prompt",
+    "Status",
+    "Switch",
+    "SwitchSpec",
+    "Welcome",
+    "WelcomeInfo",
+    "to_rgb",
+]

@@ -1,0 +1,46 @@
+"""What a server does with what engines say: the face that the sound side implements."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from diegetic_bridge.messages import Event, Frame, Hello, Parameter, Prompt, Switch
+
+
+@dataclass(frozen=True)
+class WelcomeInfo:
+    """What an opened session tells its engine: the sound's rate in Hz, and how late it is heard."""
+
+    rate: int = 48_000
+    latency_ms: float = 0.0
+
+
+class Handler(Protocol):
+    """What a server does with what engines say.
+
+    All calls come from the receive thread, which stops draining meanwhile: return quickly. `at` is
+    when it happened, in seconds of the server's clock (now or in the past, further back after an
+    outage). Any call may raise `ValueError("field: what was expected")`, which the engine gets as
+    an error reply; any other exception is logged and answered with code "internal". Neither ends
+    the session.
+    """
+
+    def on_open(self, hello: Hello, peer: str, /) -> WelcomeInfo:
+        """Open a session for `peer`; a `ValueError` refuses it."""
+
+    def on_prompt(self, message: Prompt, at: float, /) -> None:
+        """The words for what should be heard have changed."""
+
+    def on_parameter(self, message: Parameter, at: float, /) -> None:
+        """A declared parameter moves."""
+
+    def on_switch(self, message: Switch, at: float, /) -> None:
+        """A switch takes another value."""
+
+    def on_event(self, message: Event, at: float, /) -> None:
+        """Something happened; called once per event, in the engine's order."""
+
+    def on_frame(self, message: Frame, at: float, /) -> None:
+        """The newest picture; older ones that came with it are left out."""
+
+    def on_close(self, peer: str, /) -> None:
+        """The session of `peer` is over; called exactly once for every `on_open` that returned."""

@@ -1,0 +1,219 @@
+"""The server's half of one connection: bytes in, effects out. It knows no socket and no thread.
+
+new --hello--> asked --accept--> open --bye, another run's hello--> new
+                 `----refuse---> new
+"""
+
+from collections import deque
+from dataclasses import dataclass, fields
+
+from diegetic_bridge.clock import ClockOffset
+from diegetic_bridge.messages import (
+    VERSION,
+    Ack,
+    Bye,
+    ClientMessage,
+    Error,
+    Event,
+    Frame,
+    Hello,
+    Parameter,
+    Ping,
+    Pong,
+    Prompt,
+    ServerMessage,
+    Status,
+    Switch,
+    Welcome,
+    decode,
+)
+
+REMEMBERED_EVENTS = 4096
+"""Ids of so many latest events are kept to know a repeated one; a client has fewer on the way."""
+
+
+@dataclass
+class Counts:
+    """What has happened so far; the fields are those of `Status`."""
+
+    frames: int = 0
+    frames_conflated: int = 0
+    prompts: int = 0
+    parameters: int = 0
+    switches: int = 0
+    events: int = 0
+    errors: int = 0
+    dropped: int = 0
+    unsent: int = 0
+
+    def status(self, rtf: float = 0.0, underruns: int = 0) -> Status:
+        """Return the counts as a message."""
+        counts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Status(**counts, rtf=rtf, underruns=underruns)
+
+
+@dataclass(frozen=True)
+class Open:
+    """The peer asks for a session; answer with `Connection.accept` or `Connection.refuse`."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Send this to the peer."""
+
+    message: ServerMessage
+
+
+@dataclass(frozen=True)
+class Deliver:
+    """Hand this to the session; it happened `at` (seconds of the server's clock)."""
+
+    message: Prompt | Parameter | Switch | Event | Frame
+    at: float
+
+
+@dataclass(frozen=True)
+class Close:
+    """The session is over."""
+
+    reason: str
+
+
+Effect = Open | Reply | Deliver | Close
+
+
+class Connection:
+    """One engine's connection. `counts` may be shared with other connections of the same thread."""
+
+    def __init__(self, counts: Counts | None = None) -> None:
+        self.counts = counts if counts is not None else Counts()
+        self.clock = ClockOffset()
+        self._hello: Hello | None = None
+        self._welcome: Welcome | None = None
+        self._switches: dict[str, list[str]] = {}
+        self._parameters: set[str] = set()
+        self._seen: set[int] = set()
+        self._order: deque[int] = deque()
+        self._acks: deque[int] = deque(maxlen=REMEMBERED_EVENTS)
+
+    @property
+    def is_open(self) -> bool:
+        """True from `accept` until the session is over."""
+        return self._welcome is not None
+
+    def receive(self, data: bytes, now: float) -> list[Effect]:
+        """Take in one message that arrived at server time `now`; return what to do, in order.
+
+        Bad bytes never raise: they become an error reply, are counted and go no further.
+        """
+        message = decode(data)
+        if isinstance(message, Error):
+            return [self.bad(message)]
+        if isinstance(message, Hello):
+            return self._greet(message, now)
+        if not self.is_open:
+            kind = type(message).__struct_config__.tag
+            return [self.bad(Error("no-hello", "type", f"expected hello first, got {kind}"))]
+        self.clock.observe(message.time, now)
+        return self._act(message, now)
+
+    def accept(self, session: str, rate: int, latency_ms: float) -> Reply:
+        """Open the session that an `Open` asked for."""
+        self._welcome = Welcome(VERSION, session, rate, latency_ms)
+        return Reply(self._welcome)
+
+    def refuse(self, error: Error) -> Reply:
+        """Do not open the session that an `Open` asked for; the peer may ask again."""
+        self._hello = None
+        self.counts.errors += 1
+        return Reply(error)
+
+    def close(self) -> None:
+        """End the session from this side, as when the peer has vanished."""
+        self._hello = self._welcome = None
+
+    def bad(self, error: Error) -> Reply:
+        """Count a message that is thrown away; return the reply that says why."""
+        self.counts.errors += 1
+        self.counts.dropped += 1
+        return Reply(error)
+
+    def acks(self) -> Ack | None:
+        """Return the acknowledgement that is due, if any; `acknowledged` says that it went out."""
+        return Ack(list(self._acks)) if self._acks else None
+
+    def acknowledged(self) -> None:
+        """Forget the acknowledgements that were due: they are on their way."""
+        self._acks.clear()
+
+    def _greet(self, hello: Hello, now: float) -> list[Effect]:
+        if hello.version > VERSION:
+            why = f"expected at most {VERSION}, got {hello.version}"
+            return [self.bad(Error("version", "version", why))]
+        effects: list[Effect] = []
+        if self._hello is not None and self._welcome is not None:
+            if hello.instance == self._hello.instance:
+                if not hello.instance:
+                    why = "expected one hello per connection (or an instance, to resume)"
+                    return [self.bad(Error("second-hello", "type", why))]
+                self.clock.observe(hello.time, now)
+                return [Reply(self._welcome)]
+            self.close()
+            effects.append(Close("another run took its place"))
+        self._begin(hello, now)
+        return [*effects, Open(hello)]
+
+    def _begin(self, hello: Hello, now: float) -> None:
+        self._hello = hello
+        self._parameters = {parameter.name for parameter in hello.parameters}
+        self._switches = {switch.name: switch.values for switch in hello.switches}
+        self._seen.clear()
+        self._order.clear()
+        self._acks.clear()
+        self.clock = ClockOffset()
+        self.clock.observe(hello.time, now)
+
+    def _act(self, message: ClientMessage, now: float) -> list[Effect]:
+        match message:
+            case Ping():
+                return [Reply(Pong(message.time, now))]
+            case Bye():
+                self.close()
+                return [Close("the engine said bye")]
+            case Event():
+                self._acks.append(message.id)
+                if not self._is_new(message.id):
+                    return []
+                self.counts.events += 1
+            case Parameter():
+                if message.name not in self._parameters:
+                    return [self.bad(_undeclared("name", self._parameters, message.name))]
+                self.counts.parameters += 1
+            case Switch():
+                values = self._switches.get(message.name, [message.value])
+                if message.value not in values:
+                    return [self.bad(_undeclared("value", values, message.value))]
+                self.counts.switches += 1
+            case Prompt():
+                self.counts.prompts += 1
+            case Frame():
+                self.counts.frames += 1
+            case Hello():
+                raise AssertionError("a hello is greeted before it comes here")
+        return [Deliver(message, self.clock.to_server_time(message.time))]
+
+    def _is_new(self, event: int) -> bool:
+        if event in self._seen:
+            return False
+        self._seen.add(event)
+        self._order.append(event)
+        if len(self._order) > REMEMBERED_EVENTS:
+            self._seen.discard(self._order.popleft())
+        return True
+
+
+def _undeclared(field: str, declared: "set[str] | list[str]", got: str) -> Error:
+    known = ", ".join(sorted(declared)) or "nothing"
+    return Error("undeclared", field, f"expected one of hello's ({known[:150]}), got {got!r}")

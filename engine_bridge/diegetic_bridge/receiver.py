@@ -1,0 +1,187 @@
+"""What the receive thread knows: open connections, waiting frames, who is out of reach."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+
+import zmq
+
+from diegetic_bridge.handler import Handler
+from diegetic_bridge.messages import (
+    Error,
+    Event,
+    Frame,
+    Hello,
+    Parameter,
+    Prompt,
+    ServerMessage,
+    Status,
+    Switch,
+    encode,
+    invalid,
+)
+from diegetic_bridge.protocol import Close, Connection, Counts, Deliver, Effect, Open, Reply
+
+logger = logging.getLogger(__name__)
+
+_DRAIN_MESSAGES = 1024  # a flood must not keep frames and replies waiting for ever
+_INTERNAL = Error("internal", "message", "the server failed on this; its log says why")
+
+
+class Receiver:
+    """Take what a ROUTER socket has, run it through each peer's connection, tell the handler."""
+
+    def __init__(
+        self,
+        router: "zmq.Socket[bytes]",
+        handler: Handler,
+        clock: Callable[[], float],
+        timeout: float,
+        counts: Counts,
+    ) -> None:
+        self._router = router
+        self._handler = handler
+        self._clock = clock
+        self._grace = timeout / 2
+        self._counts = counts
+        self._open: dict[bytes, Connection] = {}
+        self._frames: dict[bytes, Deliver] = {}
+        self._unreachable: dict[bytes, float] = {}
+
+    def drain(self) -> None:
+        """Read all that has come; hand on everything but frames at once, then the newest frames."""
+        for _ in range(_DRAIN_MESSAGES):
+            try:
+                peer, data = self._receive()
+            except zmq.Again:
+                break
+            self._take(peer, data)
+        for peer in list(self._frames):
+            self._show(peer)
+        for peer, connection in self._open.items():
+            ack = connection.acks()
+            if ack is not None and self._send(peer, ack):
+                connection.acknowledged()
+
+    def probe(self, status: Status, now: float) -> None:
+        """Send `status` to everyone; close the sessions of those who have been away too long."""
+        for peer in list(self._open):
+            self._send(peer, status)
+            if now - self._unreachable.get(peer, now) >= self._grace:
+                self._end(peer, "the engine has vanished")
+
+    def close_all(self) -> None:
+        """End every session."""
+        for peer in list(self._open):
+            self._end(peer, "the server closes")
+
+    def _receive(self) -> tuple[bytes, bytes | Error]:
+        """Return one message and its sender, or what is wrong with it.
+
+        Raises:
+            zmq.Again: there is none.
+        """
+        peer = self._router.recv(zmq.DONTWAIT)
+        parts = 0
+        data = b""
+        while self._router.getsockopt(zmq.RCVMORE):
+            part = self._router.recv(zmq.DONTWAIT)
+            parts += 1
+            data = part if parts == 1 else b""  # more parts than one are read and forgotten
+        if parts == 1:
+            return peer, data
+        return peer, Error("malformed", "message", f"expected one part, got {parts}")
+
+    def _take(self, peer: bytes, data: bytes | Error) -> None:
+        # Who has not said hello leaves nothing behind: made-up ids cost no memory.
+        connection = self._open.get(peer) or Connection(self._counts)
+        if self._unreachable:
+            self._unreachable.pop(peer, None)
+        if isinstance(data, Error):
+            self._send(peer, connection.bad(data).message)
+            return
+        for effect in connection.receive(data, self._clock()):
+            self._apply(peer, connection, effect)
+
+    def _apply(self, peer: bytes, connection: Connection, effect: Effect) -> None:
+        match effect:
+            case Reply(message):
+                self._send(peer, message)
+            case Open(hello):
+                self._welcome(peer, connection, hello)
+            case Close(reason):
+                self._end(peer, reason)
+            case Deliver(Frame()):
+                if peer in self._frames:
+                    self._counts.frames_conflated += 1
+                self._frames[peer] = effect
+            case Deliver():
+                self._deliver(peer, effect)
+
+    def _welcome(self, peer: bytes, connection: Connection, hello: Hello) -> None:
+        try:
+            info = self._handler.on_open(hello, peer.hex())
+        except ValueError as error:
+            self._send(peer, connection.refuse(invalid(error, "refused")).message)
+        except Exception:
+            logger.exception("the handler failed to open a session for %s", hello.engine)
+            self._send(peer, connection.refuse(_INTERNAL).message)
+        else:
+            self._open[peer] = connection
+            logger.info("session opened for %s", hello.engine or "an engine")
+            welcome = connection.accept(uuid.uuid4().hex, info.rate, info.latency_ms)
+            self._send(peer, welcome.message)
+
+    def _deliver(self, peer: bytes, effect: Deliver) -> None:
+        handler, at = self._handler, effect.at
+        try:
+            match effect.message:
+                case Prompt() as message:
+                    handler.on_prompt(message, at)
+                case Parameter() as message:
+                    handler.on_parameter(message, at)
+                case Switch() as message:
+                    handler.on_switch(message, at)
+                case Event() as message:
+                    handler.on_event(message, at)
+                case Frame() as message:
+                    handler.on_frame(message, at)
+        except ValueError as error:
+            self._counts.errors += 1
+            self._send(peer, invalid(error, "rejected"))
+        except Exception:
+            logger.exception("the handler failed on %s", type(effect.message).__name__)
+            self._counts.errors += 1
+            self._send(peer, _INTERNAL)
+
+    def _show(self, peer: bytes) -> None:
+        frame = self._frames.pop(peer, None)
+        if frame is not None:
+            self._deliver(peer, frame)
+
+    def _end(self, peer: bytes, reason: str) -> None:
+        self._show(peer)
+        connection = self._open.pop(peer)
+        connection.close()
+        self._unreachable.pop(peer, None)
+        logger.info("session closed: %s", reason)
+        try:
+            self._handler.on_close(peer.hex())
+        except Exception:
+            logger.exception("the handler failed to close a session")
+
+    def _send(self, peer: bytes, message: ServerMessage) -> bool:
+        try:
+            self._router.send_multipart([peer, encode(message)], zmq.DONTWAIT)
+        except zmq.Again:
+            self._counts.unsent += 1
+            return False
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            if peer in self._open:
+                self._unreachable.setdefault(peer, time.monotonic())
+            return False
+        self._unreachable.pop(peer, None)
+        return True

@@ -1,0 +1,171 @@
+"""Listen to engines: a ROUTER socket, one receive thread, and a handler that is told what happens.
+
+    ROUTER --drain--> Connection --all, in order--> handler   prompts, parameters, switches, events
+                          `-------newest per drain--> handler   frames
+
+Neither a high-water mark nor CONFLATE gives fresh frames and whole events (buffers of the kernel
+hold a hundred small frames); draining the socket before a frame is handed on does.
+
+Threads: `start`, `close`, `send_status`, `status` and `endpoint` may be used from any thread. The
+handler is called from the receive thread only.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import zmq
+
+from diegetic_bridge.handler import Handler
+from diegetic_bridge.messages import MAX_PART_BYTES, Status
+from diegetic_bridge.protocol import Counts
+from diegetic_bridge.receiver import Receiver
+from diegetic_bridge.wake import Waker
+
+logger = logging.getLogger(__name__)
+
+_RECEIVE_QUEUE = 64  # messages per peer in our memory; the rest waits in the engine
+_SEND_QUEUE = 256
+_LINGER_MS = 100  # the last acknowledgements: without them their events would come again
+_JOIN_SECONDS = 5.0
+
+
+class BridgeServer:
+    """Serve engines on `endpoint` (a ZeroMQ address; port 0 picks a free one) until closed.
+
+    A client that vanishes without a bye keeps its session for about `timeout` seconds, so that it
+    can come back over a broken connection. A game that hangs while its process lives is not cut
+    off.
+
+    Args:
+        endpoint: where to listen, normally "tcp://127.0.0.1:7776".
+        handler: is told what engines say.
+        clock: monotonic seconds; the handler's `at` is on this clock.
+        timeout: seconds after which a vanished client's session closes.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        handler: Handler,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        timeout: float = 5.0,
+    ) -> None:
+        self._requested = endpoint
+        self._handler = handler
+        self._clock = clock
+        self._timeout = timeout
+        self._counts = Counts()
+        self._health = (0.0, 0)
+        self._status_due = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._endpoint = endpoint
+
+    @property
+    def endpoint(self) -> str:
+        """The address that engines connect to, with the true port once started."""
+        return self._endpoint
+
+    @property
+    def status(self) -> Status:
+        """What was received and answered since the server was made."""
+        return self._counts.status(*self._health)
+
+    def start(self) -> Self:
+        """Listen from now on.
+
+        Raises:
+            OSError: the endpoint is in use or is no address of this machine.
+            RuntimeError: the server has been started before.
+        """
+        if self._thread is not None:
+            raise RuntimeError("a BridgeServer starts once; make another")
+        self._context = zmq.Context()
+        self._router = self._context.socket(zmq.ROUTER)
+        for option, value in {
+            zmq.ROUTER_MANDATORY: 1,  # an unreachable peer is an error, not a silent drop
+            zmq.ROUTER_HANDOVER: 1,  # an engine that comes back under its old id is heard
+            zmq.MAXMSGSIZE: MAX_PART_BYTES,
+            zmq.RCVHWM: _RECEIVE_QUEUE,
+            zmq.SNDHWM: _SEND_QUEUE,
+            zmq.LINGER: 0,
+            zmq.HEARTBEAT_IVL: round(self._timeout * 200),
+            zmq.HEARTBEAT_TIMEOUT: round(self._timeout * 500),
+        }.items():
+            self._router.setsockopt(option, value)
+        try:
+            self._router.bind(self._requested)
+        except zmq.ZMQError as error:
+            self._router.close()
+            self._context.term()
+            reason = f"cannot listen on {self._requested}: {error.strerror}"
+            raise OSError(error.errno, reason) from error
+        self._endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+        if not self._endpoint.startswith(("tcp://127.", "tcp://[::1]", "ipc://")):
+            logger.warning("listening on %s: anyone who reaches it can play", self._endpoint)
+        self._waker = Waker(self._context)
+        receiver = Receiver(self._router, self._handler, self._clock, self._timeout, self._counts)
+        self._thread = threading.Thread(
+            target=self._run, args=(receiver,), name="diegetic-bridge-server", daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def send_status(self, *, rtf: float = 0.0, underruns: int = 0) -> None:
+        """Tell every engine the counts and these numbers now; they also go out every second."""
+        self._health = (rtf, underruns)
+        self._status_due.set()
+        if self._thread is not None:
+            self._waker.ring()
+
+    def close(self) -> None:
+        """Close every session and stop listening; may be called again, and from the handler."""
+        self._stopping.set()
+        if self._thread is None:
+            return
+        self._waker.ring()
+        if self._thread is threading.current_thread():
+            return
+        self._thread.join(_JOIN_SECONDS)
+        if self._thread.is_alive():
+            logger.error("the handler has not returned for %g s; leaving its thread", _JOIN_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self, receiver: Receiver) -> None:
+        poller = zmq.Poller()
+        poller.register(self._router, zmq.POLLIN)
+        poller.register(self._waker.receiver, zmq.POLLIN)
+        interval = self._timeout / 5
+        probe_at = 0.0
+        try:
+            while not self._stopping.is_set():
+                poller.poll(max(1, round(interval * 1000)))
+                self._waker.hush()
+                receiver.drain()
+                now = time.monotonic()  # the pace of house-keeping is no business of `clock`
+                if self._status_due.is_set() or now >= probe_at:
+                    self._status_due.clear()
+                    probe_at = now + interval
+                    receiver.probe(self.status, now)
+        except Exception:
+            logger.exception("the receive thread failed; nothing is heard any more")
+        finally:
+            receiver.close_all()
+            self._waker.close()
+            self._router.close(linger=_LINGER_MS)
+            self._context.term()

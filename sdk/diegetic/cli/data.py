@@ -1,0 +1,158 @@
+"""`diegetic data`: fetch packages, decode them, write captions, record ViZDoom, crop textures."""
+
+import argparse
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from diegetic.errors import DiegeticError
+
+DEFAULT_ROOT = Path("data")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the steps; each can be stopped and run again."""
+    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+    fetch = steps.add_parser("fetch", help="download and unpack packages through apt and npm")
+    fetch.add_argument("packages", nargs="*", help="names of the catalogue; default: all of them")
+    build = steps.add_parser("build", help="decode what was fetched into one file of samples")
+    build.add_argument("--workers", type=_positive, default=2, help="processes (default: 2)")
+    captions = steps.add_parser("captions", help="write the captions anew, without decoding")
+    vizdoom = steps.add_parser("vizdoom", help="record pictures, sound and events of ViZDoom")
+    vizdoom.add_argument("--seconds", type=float, help="length of every take, for a short trial")
+    textures = steps.add_parser("textures", help="crop pictures of surfaces")
+    for step in (fetch, build, captions, vizdoom, textures):
+        step.add_argument(
+            "--root", type=Path, default=DEFAULT_ROOT, help="folder (default: ./data)"
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one step; 0 if all went well, 1 if something was left out, which is listed on stderr."""
+    root: Path = arguments.root
+    if arguments.step == "fetch":
+        return _fetch(root, arguments.packages)
+    if arguments.step == "build":
+        return _build(root, arguments.workers)
+    if arguments.step == "captions":
+        return _captions(root)
+    if arguments.step == "vizdoom":
+        return _vizdoom(root, arguments.seconds)
+    return _textures(root)
+
+
+def _fetch(root: Path, packages: list[str]) -> int:
+    from diegetic.training import catalog
+    from diegetic.training.fetch import Fetched, fetch
+
+    chosen = packages or list(catalog.packages())
+    with _bar() as bar:
+        task = bar.add_task("packages", total=len(chosen))
+
+        def show(result: Fetched) -> None:
+            bar.update(task, advance=1, description=result.package)
+
+        results = fetch(root, chosen, progress=show)
+    missing = sum(len(result.missing) for result in results)
+    mismatched = sum(len(result.mismatched) for result in results)
+    for result in results:
+        if result.problem:
+            _complain(f"{result.package}: {result.problem}")
+            continue
+        for path in result.missing:
+            _complain(f"{result.package}: missing {path}")
+        for path in result.mismatched:
+            _complain(f"{result.package}: md5 differs, will not be used: {path}")
+    found = sum(result.found for result in results)
+    Console().print(
+        f"{found} clips of {len(results)} packages below {root}; {missing} missing, "
+        f"{mismatched} with another md5"
+    )
+    return 1 if missing or mismatched else 0
+
+
+def _build(root: Path, workers: int) -> int:
+    from diegetic.training.build import Decoded, build
+
+    with _bar() as bar:
+        task = bar.add_task("decoding", total=None)
+
+        def show(row: Decoded, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, description=row.package)
+
+        rows = build(root, workers=workers, progress=show)
+    dropped = [row for row in rows if row.dropped]
+    for row in dropped:
+        _complain(f"{row.package}: {row.path}: {row.dropped}")
+    Console().print(f"{len(rows) - len(dropped)} clips decoded, {len(dropped)} left out")
+    _summary(root)
+    return 1 if dropped else 0
+
+
+def _captions(root: Path) -> int:
+    from diegetic.training.build import write_segments
+
+    write_segments(root)
+    _summary(root)
+    return 0
+
+
+def _summary(root: Path) -> None:
+    """Print the hours of each kind and split."""
+    from diegetic.config import RATE
+    from diegetic.training.build import read_segments
+
+    hours: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for segment in read_segments(root):
+        hours[segment["split"], segment["kind"]] += segment["samples"] / RATE / 3600
+    for (split, kind), value in sorted(hours.items()):
+        Console().print(f"{split:8} {kind:8} {value:6.2f} h")
+
+
+def _vizdoom(root: Path, seconds: float | None) -> int:
+    from dataclasses import replace
+
+    from diegetic.training.vizdoom_capture import TAKES, capture
+
+    if seconds is not None and not seconds > 0:
+        raise DiegeticError(f"--seconds must be positive, got {seconds}")
+    takes = [replace(take, seconds=seconds or take.seconds) for take in TAKES]
+    with _bar() as bar:
+        task = bar.add_task("recording", total=len(takes))
+        paths = capture(root, takes, lambda path: bar.update(task, advance=1))
+    Console().print(f"{len(paths)} takes in {paths[0].parent}")
+    return 0
+
+
+def _textures(root: Path) -> int:
+    from diegetic.training.textures import write_textures
+
+    crops = write_textures(root)
+    for path in crops.unread:
+        _complain(f"{path} is left out: unreadable, too small or mostly transparent")
+    Console().print(f"{len(crops.pixels)} crops of {len(set(crops.surfaces.tolist()))} surfaces")
+    return 0
+
+
+def _bar() -> Progress:
+    columns = (
+        TextColumn("{task.description:28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {value}")
+    return value

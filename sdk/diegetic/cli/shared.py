@@ -1,0 +1,88 @@
+"""What several commands have in common: arguments of a session, number types, progress."""
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from diegetic.session import Session
+
+BACKENDS = ("auto", "onnx", "torch")
+
+
+def console() -> Console:
+    """Where commands write their results; diagnostics go to stderr by logging."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def positive(text: str) -> float:
+    """A finite number above zero, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def add_session_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that choose the networks and how they run."""
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same inputs: same sound")
+    parser.add_argument("--nfe", type=count, default=6, help="network evaluations per chunk (6)")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what computes (auto)")
+    parser.add_argument("--weights", type=Path, help="folder of other weights than those shipped")
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that choose where sound goes."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--device", help="number or name; see `diegetic devices`")
+    where.add_argument("--no-device", action="store_true", help="pace the sound by the clock")
+
+
+def open_session(arguments: argparse.Namespace) -> "Session":
+    """The session that `add_session_arguments` describes."""
+    from diegetic.session import Session
+
+    return Session(
+        seed=arguments.seed,
+        nfe=arguments.nfe,
+        backend=arguments.backend,
+        weights=arguments.weights,
+    )
+
+
+def session_factory(arguments: argparse.Namespace) -> "Callable[[], Session]":
+    """Make sessions that share one set of networks, loaded now."""
+    from diegetic.conditioning import Conditioner
+    from diegetic.encoders import ImageEncoder, TextEncoder
+    from diegetic.generator import load_generator
+    from diegetic.session import Session
+
+    generator = load_generator(arguments.weights, backend=arguments.backend, nfe=arguments.nfe)
+    conditioner = Conditioner(TextEncoder(), ImageEncoder())
+    return lambda: Session(seed=arguments.seed, generator=generator, conditioner=conditioner)
+
+
+def progress_bar() -> Progress:
+    """Seconds of sound done, and how long it will take; hidden where nobody looks."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.1f} of {task.total:.1f} s"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )

@@ -1,0 +1,118 @@
+"""Turn what the world said into the token slots that the model sees.
+
+slot   0        1 .. 11   12 .. 13   14 .. 16     17 .. 20   21 .. 24
+       prompt   its words switches   parameters   events     frames
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from diegetic.encoders import ImageEncoder, TextEncoder
+from diegetic.snapshot import (
+    EVENT_SLOTS,
+    FRAME_SLOTS,
+    PARAMETER_SLOTS,
+    SWITCH_SLOTS,
+    TEXT_SLOTS,
+    WORD_SLOTS,
+    Conditioning,
+    Event,
+    FloatArray,
+    Frame,
+    Snapshot,
+    null_conditioning,
+)
+
+log = logging.getLogger(__name__)
+
+SILENCE = "silence"
+SWITCH_0 = TEXT_SLOTS
+PARAMETER_0 = SWITCH_0 + SWITCH_SLOTS
+EVENT_0 = PARAMETER_0 + PARAMETER_SLOTS
+FRAME_0 = WORD_SLOTS
+
+T = TypeVar("T")
+
+
+class Conditioner:
+    """Encode snapshots for one generator; call it from one thread at a time.
+
+    A text costs about 5 ms the first time and nothing while the encoder remembers it; a frame costs
+    about 4 ms once, and its embedding is kept while it is visible, at most `FRAME_SLOTS` of them.
+    A snapshot with nothing new takes about 0.05 ms.
+    """
+
+    def __init__(self, text: TextEncoder, image: ImageEncoder) -> None:
+        self._text = text
+        self._image = image
+        self._frames: dict[int, tuple[Frame, FloatArray]] = {}
+        self._crowded: set[str] = set()
+
+    def silence(self, guidance: float = 1.0) -> Conditioning:
+        """Return the conditioning of a scene in which nothing is heard."""
+        return self(Snapshot(t0=0.0, t1=1.0, prompt=SILENCE, guidance=guidance))
+
+    def __call__(self, snapshot: Snapshot) -> Conditioning:
+        """Return `snapshot` as arrays of its own.
+
+        Where more is said than there are slots, the last entries of `switches` and `parameters` win
+        (a World puts the newest change last) and the latest events and frames. If nothing is said,
+        seen or happening the answer is the conditioning of "silence", whatever the parameters are:
+        the null conditioning would let the model make anything.
+        """
+        out = replace(null_conditioning(), guidance=snapshot.guidance)
+        words = self._text.encode(snapshot.prompt)
+        out.words[:TEXT_SLOTS] = words
+        out.present[:TEXT_SLOTS] = words.any(axis=1)
+        self._fill_switches(out, snapshot.switches)
+        self._fill_events(out, snapshot)
+        self._fill_frames(out, snapshot)
+        if not out.present.any():
+            return self.silence(snapshot.guidance)
+        self._fill_parameters(out, snapshot.parameters)
+        return out
+
+    def _fill_switches(self, out: Conditioning, switches: dict[str, str]) -> None:
+        for slot, (name, value) in enumerate(self._newest("switches", switches, SWITCH_SLOTS)):
+            self._say(out, SWITCH_0 + slot, f"{name} {value}")
+
+    def _fill_parameters(self, out: Conditioning, parameters: dict[str, float]) -> None:
+        chosen = self._newest("parameters", parameters, PARAMETER_SLOTS)
+        for slot, (name, value) in enumerate(chosen):
+            self._say(out, PARAMETER_0 + slot, name)
+            out.values[PARAMETER_0 + slot] = value
+
+    def _fill_events(self, out: Conditioning, snapshot: Snapshot) -> None:
+        events: list[Event] = sorted(snapshot.events, key=lambda event: event.time)
+        for slot, event in enumerate(events[-EVENT_SLOTS:]):
+            self._say(out, EVENT_0 + slot, event.name)
+            out.values[EVENT_0 + slot] = 10.0 ** (event.gain_db / 20.0)
+            out.times[EVENT_0 + slot] = event.time - snapshot.t0
+
+    def _fill_frames(self, out: Conditioning, snapshot: Snapshot) -> None:
+        visible = {id(frame): frame for frame in snapshot.frames[-FRAME_SLOTS:]}
+        # the frame is kept beside its embedding, so that its id stays its own
+        self._frames = {
+            key: self._frames.get(key) or (frame, self._image.encode(frame.pixels))
+            for key, frame in visible.items()
+        }
+        for slot, (frame, embedding) in enumerate(self._frames.values()):
+            out.frames[slot] = embedding
+            out.times[FRAME_0 + slot] = frame.time - snapshot.t0
+            out.present[FRAME_0 + slot] = True
+
+    def _say(self, out: Conditioning, slot: int, words: str) -> None:
+        """Put the sentence embedding of `words` into `slot`."""
+        out.words[slot] = self._text.encode(words)[0]
+        out.present[slot] = True
+
+    def _newest(self, what: str, entries: dict[str, T], slots: int) -> Sequence[tuple[str, T]]:
+        """Choose the last `slots` entries, sorted by name so that a change does not move them."""
+        if len(entries) > slots and what not in self._crowded:
+            self._crowded.add(what)
+            log.warning(
+                "%d %s are set, the model sees the %d changed last", len(entries), what, slots
+            )
+        return sorted(list(entries.items())[-slots:], key=lambda entry: entry[0])

@@ -1,0 +1,97 @@
+"""How long things took and how often they happened: plain arrays, no histograms.
+
+Any thread may add; memory is bounded: a series keeps its newest 65,536 values (three hours of
+chunks).
+"""
+
+import threading
+from collections import Counter, deque
+
+import numpy as np
+
+KEEP = 65_536
+PERCENTILES = (50, 95, 99)
+
+Summary = dict[str, float]
+
+
+class Metrics:
+    """Timings by stage, real-time factors, knob-to-ear delays, and counters."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stages: dict[str, deque[float]] = {}
+        self._rtf: deque[float] = deque(maxlen=KEEP)
+        self._chunk_ms: deque[float] = deque(maxlen=KEEP)
+        self._knob_to_ear_ms: deque[float] = deque(maxlen=KEEP)
+        self._counts: Counter[str] = Counter()
+
+    def add_chunk(self, stages_ms: dict[str, float], hop: float) -> None:
+        """Note one chunk: milliseconds per stage, and the `hop` (s) of sound that they made."""
+        total = sum(stages_ms.values())
+        with self._lock:
+            for stage, milliseconds in stages_ms.items():
+                self._stages.setdefault(stage, deque(maxlen=KEEP)).append(milliseconds)
+            self._chunk_ms.append(total)
+            self._rtf.append(total / 1000 / hop)
+            self._counts["chunks"] += 1
+
+    def add_knob_to_ear(self, seconds: float) -> None:
+        """Note the delay between an engine's send and the first changed sample at the device."""
+        with self._lock:
+            self._knob_to_ear_ms.append(seconds * 1000)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add `by` to the counter `name`."""
+        with self._lock:
+            self._counts[name] += by
+
+    def counts(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._counts)
+
+    def rtf(self) -> Summary:
+        """Return p50, p95, p99 of compute time / audio time per chunk."""
+        return self._percentiles(self._rtf)
+
+    def chunk_ms(self) -> Summary:
+        """Return p50, p95, p99 of the compute time of a chunk."""
+        return self._percentiles(self._chunk_ms)
+
+    def knob_to_ear_ms(self) -> Summary:
+        """Return p50, p95, p99; see `add_knob_to_ear`."""
+        return self._percentiles(self._knob_to_ear_ms)
+
+    def stages_ms(self) -> dict[str, Summary]:
+        """Return p50, p95, p99 of each stage."""
+        with self._lock:
+            stages = dict(self._stages)
+        return {stage: self._percentiles(values) for stage, values in stages.items()}
+
+    def rtf_values(self) -> list[float]:
+        """Return the factor of each chunk, oldest first."""
+        with self._lock:
+            return list(self._rtf)
+
+    def knob_to_ear_values_ms(self) -> list[float]:
+        with self._lock:
+            return list(self._knob_to_ear_ms)
+
+    def summary(self) -> dict[str, object]:
+        """Return everything, ready for JSON; percentiles of nothing are left out."""
+        flat: dict[str, object] = {}
+        for name, percentiles in (
+            ("rtf", self.rtf()),
+            ("chunk_ms", self.chunk_ms()),
+            ("knob_to_ear_ms", self.knob_to_ear_ms()),
+        ):
+            flat |= {f"{name}_{key}": value for key, value in percentiles.items()}
+        return flat | {"stages": self.stages_ms(), "counts": self.counts()}
+
+    def _percentiles(self, values: deque[float]) -> Summary:
+        with self._lock:
+            array = np.array(values)
+        if not array.size:
+            return {}
+        found = np.percentile(array, PERCENTILES)
+        return {f"p{p}": round(float(v), 6) for p, v in zip(PERCENTILES, found, strict=True)}

@@ -1,0 +1,1 @@
+"""The networks, in torch: needed to train and to run on a GPU, never by the base install."""

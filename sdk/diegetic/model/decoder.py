@@ -1,0 +1,116 @@
+"""Latents to spectra: a causal convolutional network that adds detail and phase to band levels.
+
+The band levels that the latents stand for are interpolated to bins; the network, fed with them and
+with noise, predicts for mid and side a residual of the log magnitude and a phase. The spectra become
+sound by an inverse STFT with overlap-add outside this network (`diegetic.codec`), `WINDOW - HOP`
+samples late. The noise makes it a sampler, not a regressor: rain stays rough (see
+`diegetic.training.codec_trainer` for the loss).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from diegetic.model.spectral import (
+    BANDS,
+    BINS,
+    FLOOR,
+    FRAMES_PER_LATENT,
+    MID_BANDS,
+    SIDE_BANDS,
+    SpectralLatents,
+    interpolation_matrix,
+)
+
+WIDTH = 256
+BLOCKS = 8
+KERNEL = 7
+EXPANSION = 3
+NOISE_DIM = 64
+
+
+class CausalBlock(nn.Module):
+    """ConvNeXt-like (arXiv 2201.03545), causal: depthwise over past frames, then an MLP."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depthwise = nn.Parameter(torch.randn(WIDTH, KERNEL) / KERNEL**0.5)
+        self.norm = nn.LayerNorm(WIDTH)
+        self.expand = nn.Linear(WIDTH, EXPANSION * WIDTH)
+        self.contract = nn.Linear(EXPANSION * WIDTH, WIDTH)
+        self.scale = nn.Parameter(torch.full((WIDTH,), 0.3))
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """`x` (B, F, WIDTH), `past` (B, KERNEL - 1, WIDTH) -> output and the next `past`."""
+        seen = torch.cat((past, x), dim=1)
+        y = seen[:, 0 : x.shape[1]] * self.depthwise[:, 0]
+        for k in range(1, KERNEL):
+            y = y + seen[:, k : k + x.shape[1]] * self.depthwise[:, k]
+        y = self.contract(torch.nn.functional.gelu(self.expand(self.norm(y)), approximate="tanh"))
+        return x + self.scale * y, seen[:, x.shape[1] :]
+
+
+class Decoder(nn.Module):
+    """Latents and noise to spectra, with carried state."""
+
+    mid_bins: Tensor
+    side_bins: Tensor
+    rotation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latents = SpectralLatents()
+        self.enter = nn.Linear(BANDS + NOISE_DIM, WIDTH)
+        self.blocks = nn.ModuleList(CausalBlock() for _ in range(BLOCKS))
+        self.norm = nn.LayerNorm(WIDTH)
+        self.magnitude = nn.Linear(WIDTH, 2 * BINS)
+        self.phase = nn.Linear(WIDTH, 4 * BINS)
+        self.register_buffer("mid_bins", interpolation_matrix(MID_BANDS), persistent=False)
+        self.register_buffer("side_bins", interpolation_matrix(SIDE_BANDS), persistent=False)
+        # A steady tone in bin k turns by k quarter turns a frame; the network predicts what is left.
+        turns = torch.arange(FRAMES_PER_LATENT)[:, None] * torch.arange(BINS)[None] % 4
+        cos = torch.tensor([1.0, 0.0, -1.0, 0.0])[turns]
+        sin = torch.tensor([0.0, 1.0, 0.0, -1.0])[turns]
+        self.register_buffer("rotation", torch.stack((cos, sin)), persistent=False)
+        nn.init.zeros_(self.magnitude.weight)
+        nn.init.zeros_(self.magnitude.bias)
+
+    def start(self, batch: int) -> Tensor:
+        """The state before the first frame: (batch, BLOCKS, KERNEL - 1, WIDTH)."""
+        return torch.zeros(batch, BLOCKS, KERNEL - 1, WIDTH)
+
+    def forward(self, latents: Tensor, noise: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Decode the next frames.
+
+        Args:
+            latents: (B, T, LATENT_DIM).
+            noise: (B, T * FRAMES_PER_LATENT, NOISE_DIM), standard normal.
+            state: (B, BLOCKS, KERNEL - 1, WIDTH).
+
+        Returns:
+            Spectra (B, 2 (mid, side), T * FRAMES_PER_LATENT, BINS, 2 (real, imaginary)) and the state.
+        """
+        batch, frames = latents.shape[0], latents.shape[1] * FRAMES_PER_LATENT
+        levels = self.latents.levels(latents.float())
+        coarse = torch.stack(
+            (levels[..., :MID_BANDS] @ self.mid_bins.T, levels[..., MID_BANDS:] @ self.side_bins.T), 1
+        )
+        x = self.enter(torch.cat((levels * 0.25 + 1.0, noise), dim=-1))
+        pasts = []
+        for k, block in enumerate(self.blocks):
+            x, past = block(x, state[:, k])
+            pasts.append(past)
+        x = self.norm(x)
+        residual = self.magnitude(x).float().reshape(batch, frames, 2, BINS).transpose(1, 2)
+        phase = self.phase(x).float().reshape(batch, frames, 2, BINS, 2).transpose(1, 2)
+        # A band at the floor is silent, not -80 dB of hiss.
+        magnitude = (torch.exp((coarse + residual).clamp(max=3.0)) - 1.5 * FLOOR).clamp(min=0)
+        real, imaginary = phase[..., 0], phase[..., 1]
+        norm = magnitude * torch.rsqrt(real.square() + imaginary.square() + 1e-6)
+        rotation = self.rotation.repeat(1, latents.shape[1], 1)
+        cos, sin = rotation[0], rotation[1]
+        spectra = torch.stack(
+            (norm * (real * cos - imaginary * sin), norm * (real * sin + imaginary * cos)), dim=-1
+        )
+        return spectra, torch.stack(pasts, dim=1)
+
+

@@ -1,0 +1,252 @@
+"""Block-causal diffusion transformer with a cached prefix.
+
+    prefix     |-- 64 clean latents: keys and values, kept --|
+    chunk                                                     |- hop -|overlap|   noisy
+
+Clean latents attend to themselves block by block, once, without conditioning; their keys and values
+live in a ring. The noisy chunk attends to the ring and to itself, and by cross-attention to the
+conditioning tokens. Rotary positions count from the chunk's start, in latents, for all three, so that
+nothing depends on how long a stream has played.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from diegetic.config import LATENT_DIM, LATENT_RATE
+from diegetic.snapshot import (
+    EVENT_SLOTS,
+    FRAME_DIM,
+    FRAME_SLOTS,
+    PARAMETER_SLOTS,
+    SLOTS,
+    SWITCH_SLOTS,
+    TEXT_DIM,
+    TEXT_SLOTS,
+)
+from diegetic_kernels import attention
+
+WIDTH = 256
+HEADS = 4
+HEAD_DIM = WIDTH // HEADS
+BLOCKS = 8
+EXPANSION = 4
+ROTARY = HEAD_DIM // 2
+TOKENS = SLOTS + 1  # the last one is always there: "nothing else is known"
+HIDDEN = -1e4  # a bias that no score outweighs; finite, so that nothing becomes NaN
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Keys and values of all layers, each (B, BLOCKS, HEADS, N, HEAD_DIM), and a bias (B, N)."""
+
+    keys: Tensor
+    values: Tensor
+    bias: Tensor
+
+
+def rotary(positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (..., ROTARY / 2) of rotary embedding (arXiv 2104.09864) at `positions` (...,)."""
+    half = ROTARY // 2
+    steps = torch.arange(half, dtype=torch.float32, device=positions.device)
+    angle = positions.float()[..., None] * 10_000.0 ** (-steps / half)
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn the first ROTARY dimensions of `x` (..., N, HEAD_DIM) by `turn`, from `rotary`.
+
+    The other dimensions compare content wherever it lies.
+    """
+    cos, sin = turn
+    half = ROTARY // 2
+    a, b, rest = x[..., :half], x[..., half:ROTARY], x[..., ROTARY:]
+    return torch.cat((a * cos - b * sin, a * sin + b * cos, rest), dim=-1)
+
+
+def fourier(x: Tensor, count: int, lowest: float, highest: float) -> Tensor:
+    """(...,) -> (..., 2 count): cosines and sines at geometrically spaced frequencies (rad)."""
+    steps = torch.arange(count, dtype=torch.float32, device=x.device) / max(1, count - 1)
+    angle = x.float()[..., None] * (lowest * (highest / lowest) ** steps)
+    return torch.cat((angle.cos(), angle.sin()), dim=-1)
+
+
+def split_heads(x: Tensor) -> Tensor:
+    """(B, N, WIDTH) -> (B, HEADS, N, HEAD_DIM)."""
+    return x.reshape(x.shape[0], x.shape[1], HEADS, HEAD_DIM).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """(B, HEADS, N, HEAD_DIM) -> (B, N, WIDTH)."""
+    return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], WIDTH)
+
+
+class ConditioningNet(nn.Module):
+    """Token slots to cross-attention keys and values for every block, once a chunk."""
+
+    kinds: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.word = nn.Linear(TEXT_DIM, WIDTH)
+        self.frame = nn.Linear(FRAME_DIM, WIDTH)
+        self.number = nn.Linear(24, WIDTH)
+        self.kind = nn.Embedding(7, WIDTH)
+        self.null = nn.Parameter(torch.randn(WIDTH) * 0.02)
+        self.norm = nn.LayerNorm(WIDTH, bias=False)
+        self.mlp = nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.SiLU(), nn.Linear(2 * WIDTH, WIDTH))
+        self.out_norm = nn.LayerNorm(WIDTH, bias=False)
+        self.key = nn.Linear(WIDTH, BLOCKS * WIDTH, bias=False)
+        self.value = nn.Linear(WIDTH, BLOCKS * WIDTH, bias=False)
+        self.key_norm = nn.LayerNorm(HEAD_DIM, bias=False)
+        sizes = (1, TEXT_SLOTS - 1, SWITCH_SLOTS, PARAMETER_SLOTS, EVENT_SLOTS, FRAME_SLOTS)
+        kinds = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+        self.register_buffer("kinds", kinds, persistent=False)
+
+    def forward(
+        self, words: Tensor, frames: Tensor, values: Tensor, times: Tensor, present: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Shapes as in `diegetic.snapshot.Conditioning`, with a batch axis; returns a `Memory`'s fields.
+
+        `present` is 1.0 or 0.0.
+        """
+        batch = words.shape[0]
+        seen = torch.cat((self.word(words * TEXT_DIM**0.5), self.frame(frames)), dim=1)
+        numbers = torch.cat((fourier(values, 4, 0.5, 8.0), fourier(times, 8, 0.5, 60.0)), dim=-1)
+        seen = seen + self.number(numbers) + self.kind(self.kinds)
+        tokens = torch.cat((seen, self.null.expand(batch, 1, WIDTH)), dim=1)
+        tokens = self.out_norm(tokens + self.mlp(self.norm(tokens)))
+        shape = (batch, TOKENS, BLOCKS, HEADS, HEAD_DIM)
+        keys = self.key_norm(self.key(tokens).reshape(shape)).permute(0, 2, 3, 1, 4)
+        positions = functional.pad(times, (0, 1)) * LATENT_RATE
+        keys = rotate(keys, rotary(positions[:, None, None]))
+        stacked = self.value(tokens).reshape(shape).permute(0, 2, 3, 1, 4)
+        bias = (functional.pad(present, (0, 1), value=1.0) - 1.0) * -HIDDEN
+        return keys, stacked, bias
+
+
+class Block(nn.Module):
+    """Self-attention over prefix and chunk, cross-attention, MLP; each scaled, shifted and gated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.modulation = nn.Parameter(torch.randn(9, WIDTH) * 0.02)
+        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH, elementwise_affine=False) for _ in range(3))
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
+        self.self_out = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.cross_q = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.cross_out = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.enter = nn.Linear(WIDTH, EXPANSION * WIDTH)
+        self.leave = nn.Linear(EXPANSION * WIDTH, WIDTH)
+        self.q_norm, self.k_norm, self.cross_norm = (nn.LayerNorm(HEAD_DIM, bias=False) for _ in range(3))
+
+    def steering(self, steer: Tensor) -> tuple[Tensor, ...]:
+        """This block's 9 scales, shifts and gates, each (B, G, 1, WIDTH), from the shared (B, G, 9, WIDTH)."""
+        return (steer + self.modulation)[:, :, :, None].unbind(2)
+
+    def modulate(self, x: Tensor, steer: tuple[Tensor, ...], part: int) -> Tensor:
+        """Norm, scale and shift of sub-layer `part`; `x` is (B, N, WIDTH), N in G equal groups."""
+        grouped = self.norms[part](x).unflatten(1, (steer[0].shape[1], -1))
+        return (grouped * (1 + steer[3 * part]) + steer[3 * part + 1]).flatten(1, 2)
+
+    def gated(self, x: Tensor, change: Tensor, steer: tuple[Tensor, ...], part: int) -> Tensor:
+        """Add `change` (B, N, WIDTH) to `x`, scaled by the gate of sub-layer `part`."""
+        groups = steer[0].shape[1]
+        return x + (steer[3 * part + 2] * change.unflatten(1, (groups, -1))).flatten(1, 2)
+
+    def project(self, x: Tensor, steer: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of self-attention: normalised, not yet rotated."""
+        q, k, v = self.qkv(self.modulate(x, steer, 0)).chunk(3, dim=2)
+        return self.q_norm(split_heads(q)), self.k_norm(split_heads(k)), split_heads(v)
+
+    def after_attention(self, x: Tensor, attended: Tensor, steer: tuple[Tensor, ...]) -> Tensor:
+        return self.gated(x, self.self_out(merge_heads(attended)), steer, 0)
+
+    def cross_queries(self, x: Tensor, steer: tuple[Tensor, ...]) -> Tensor:
+        return self.cross_norm(split_heads(self.cross_q(self.modulate(x, steer, 1))))
+
+    def after_cross(self, x: Tensor, attended: Tensor, steer: tuple[Tensor, ...]) -> Tensor:
+        """Add what cross-attention found, then the MLP."""
+        x = self.gated(x, self.cross_out(merge_heads(attended)), steer, 1)
+        hidden = functional.gelu(self.enter(self.modulate(x, steer, 2)), approximate="tanh")
+        return self.gated(x, self.leave(hidden), steer, 2)
+
+
+class DiT(nn.Module):
+    """Velocity of noisy latents, given a prefix and conditioning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conditioning = ConditioningNet()
+        self.enter = nn.Linear(LATENT_DIM, WIDTH)
+        self.time = nn.Sequential(nn.Linear(64, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH))
+        self.guidance = nn.Linear(16, WIDTH)
+        self.steer = nn.Linear(WIDTH, 9 * WIDTH)
+        self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
+        self.final = nn.Linear(WIDTH, 2 * WIDTH)
+        self.leave = nn.Linear(WIDTH, LATENT_DIM)
+        self.final_norm = nn.LayerNorm(WIDTH, elementwise_affine=False)
+        for layer in (self.steer, self.final, self.leave):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        for block in self.blocks:
+            with torch.no_grad():
+                block.modulation[[2, 5, 8]] = 0.5  # type: ignore[index]
+
+    def embed_time(self, t: Tensor, guidance: Tensor) -> Tensor:
+        """`t` and `guidance`, both (...,), to (..., WIDTH); guidance enters as its inverse, in (0, 1]."""
+        hidden = self.time(fourier(t, 32, 1.0, 300.0)) + self.guidance(fourier(1 / guidance, 8, 0.5, 12.0))
+        return functional.silu(hidden)
+
+    def forward(
+        self,
+        latents: Tensor,
+        t: Tensor,
+        guidance: Tensor,
+        cross: Memory,
+        prefix: Memory,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One evaluation on one chunk.
+
+        Args:
+            latents: (B, T, LATENT_DIM), noisy, or clean with t = 0 to be kept as prefix.
+            t: (B,), 1 is noise, 0 is data.
+            guidance: (B,), at least 1.
+            cross: the conditioning, from `ConditioningNet`.
+            prefix: ring of the latest clean latents, newest last, not rotated.
+
+        Returns:
+            Velocity (B, T, LATENT_DIM), and the chunk's own keys and values, not rotated,
+            each (B, BLOCKS, HEADS, T, HEAD_DIM).
+        """
+        ring, count = prefix.keys.shape[3], latents.shape[1]
+        turn = rotary(torch.arange(-ring, count, device=latents.device))
+        own = (turn[0][ring:], turn[1][ring:])
+        emb = self.embed_time(t, guidance)[:, None]
+        shared = self.steer(emb).unflatten(2, (9, WIDTH))
+        self_bias = functional.pad(prefix.bias, (0, count))[:, None, None]
+        cross_bias = cross.bias[:, None, None]
+        x = self.enter(latents)
+        keys, values = [], []
+        for index, block in enumerate(self.blocks):
+            steer = block.steering(shared)  # type: ignore[operator]
+            q, k, v = block.project(x, steer)  # type: ignore[operator]
+            keys.append(k)
+            values.append(v)
+            k = rotate(torch.cat((prefix.keys[:, index], k), dim=2), turn)
+            v = torch.cat((prefix.values[:, index], v), dim=2)
+            q = rotate(q, own)
+            attended = attention(q, k, v, self_bias)
+            x = block.after_attention(x, attended, steer)  # type: ignore[operator]
+            q = rotate(block.cross_queries(x, steer), own)  # type: ignore[operator]
+            attended = attention(q, cross.keys[:, index], cross.values[:, index], cross_bias)
+            x = block.after_cross(x, attended, steer)  # type: ignore[operator]
+        return self.read_out(x, emb), torch.stack(keys, 1), torch.stack(values, 1)
+
+    def read_out(self, x: Tensor, emb: Tensor) -> Tensor:
+        """Hidden states (B, N, WIDTH) to velocity; `emb` is (B, G, WIDTH), N in G equal groups."""
+        scale, shift = self.final(emb)[:, :, None].chunk(2, dim=-1)
+        grouped = self.final_norm(x).unflatten(1, (emb.shape[1], -1))
+        return self.leave(grouped * (1 + scale) + shift).flatten(1, 2)

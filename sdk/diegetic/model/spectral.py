@@ -1,0 +1,153 @@
+"""Closed-form spectral latents: log band levels of mid and side, four frames stacked, under PCA.
+
+    samples    |240|240|240|240|            one latent: 960 samples, 20 ms
+    frame i    ....[-- window 960 --]       ends with its own 240 samples, so nothing looks ahead
+    latent     64 numbers = PCA of 4 frames x (80 mid + 24 side) log levels
+
+The analysis is a fixed map (fitted once by PCA), so latents mean the same after every retraining of the
+decoder, are ordered by variance and linear in level (dB).
+"""
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from diegetic.config import LATENT_DIM, RATE, SAMPLES_PER_LATENT
+
+WINDOW = 960
+HOP = 240
+BINS = WINDOW // 2 + 1
+FRAMES_PER_LATENT = SAMPLES_PER_LATENT // HOP
+MID_BANDS = 80
+SIDE_BANDS = 24
+BANDS = MID_BANDS + SIDE_BANDS
+FLOOR = 1e-4  # amplitude of a band that counts as silence (-80 dBFS)
+TOP_HZ = 20_000.0
+SIDE_WEIGHT = 0.5  # in the PCA: the side's levels swing widely and are heard little
+
+
+def to_mid_side(audio: Tensor) -> Tensor:
+    """(..., samples, 2) left/right -> (..., 2, samples) mid/side."""
+    left, right = audio[..., 0], audio[..., 1]
+    return torch.stack((0.5 * (left + right), 0.5 * (left - right)), dim=-2)
+
+
+def to_left_right(mid_side: Tensor) -> Tensor:
+    """(..., 2, samples) mid/side -> (..., samples, 2) left/right."""
+    mid, side = mid_side[..., 0, :], mid_side[..., 1, :]
+    return torch.stack((mid + side, mid - side), dim=-1)
+
+
+def window() -> Tensor:
+    """The periodic Hann window, (WINDOW,), used for analysis and, with `SYNTHESIS_GAIN`, synthesis."""
+    return torch.hann_window(WINDOW, periodic=True)
+
+
+SYNTHESIS_GAIN = 1 / 1.5  # the sum of squared Hann windows at hop = window / 4
+
+
+def stft(signal: Tensor) -> Tensor:
+    """Spectra of causal frames: (..., samples) -> (..., samples / HOP, BINS), a full-scale sine near 1.
+
+    Frame i covers samples [HOP (i + 1) - WINDOW, HOP (i + 1)).
+    """
+    padded = torch.nn.functional.pad(signal.float(), (WINDOW - HOP, 0))
+    frames = padded.unfold(-1, WINDOW, HOP) * window()
+    return cast(Tensor, torch.fft.rfft(frames)) * (4 / WINDOW)
+
+
+def band_matrix(bands: int) -> Tensor:
+    """Triangular filters (bands, BINS), each summing to one, on an asinh frequency scale.
+
+    The scale is linear (one bin, 50 Hz, a band) at the bottom and logarithmic at the top, so that no
+    filter is ever narrower than a bin.
+    """
+    knee = 1120.0 * 80 / bands
+    edges = knee * torch.sinh(
+        torch.arange(-1, bands + 1, dtype=torch.float64) * (math.asinh(TOP_HZ / knee) / bands)
+    )
+    frequency = torch.arange(BINS, dtype=torch.float64) * RATE / WINDOW
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rise = (frequency - low) / (centre - low)
+    fall = (high - frequency) / (high - centre)
+    weights = torch.minimum(rise, fall).clamp(min=0)
+    return (weights / weights.sum(1, keepdim=True).clamp(min=1e-9)).float()
+
+
+def interpolation_matrix(bands: int) -> Tensor:
+    """Linear interpolation (BINS, bands) from band centres back to bins; constant beyond the ends."""
+    weights = band_matrix(bands).double()
+    frequency = torch.arange(BINS, dtype=torch.float64)
+    centres = (weights * frequency).sum(1)
+    upper = torch.bucketize(frequency, centres).clamp(1, bands - 1)
+    share = ((frequency - centres[upper - 1]) / (centres[upper] - centres[upper - 1])).clamp(0, 1)
+    matrix = torch.zeros(BINS, bands, dtype=torch.float64)
+    rows = torch.arange(BINS)
+    matrix[rows, upper - 1] = 1 - share
+    matrix[rows, upper] += share
+    return matrix.float()
+
+
+def band_levels(audio: Tensor) -> Tensor:
+    """Log levels of causal frames: (B, samples, 2) -> (B, samples / HOP, BANDS), natural log.
+
+    Raises:
+        ValueError: the length is not a multiple of SAMPLES_PER_LATENT, or there are not 2 channels.
+    """
+    if audio.ndim != 3 or audio.shape[2] != 2 or audio.shape[1] % SAMPLES_PER_LATENT:
+        raise ValueError(
+            f"audio must be (batch, multiple of {SAMPLES_PER_LATENT}, 2), got {tuple(audio.shape)}"
+        )
+    magnitude = stft(to_mid_side(audio)).abs()
+    mid = magnitude[:, 0] @ band_matrix(MID_BANDS).T
+    side = magnitude[:, 1] @ band_matrix(SIDE_BANDS).T
+    return torch.cat((mid, side), dim=-1).clamp(min=FLOOR).log()
+
+
+class SpectralLatents(nn.Module):
+    """The fixed linear map between band levels and latents; its buffers are fitted once by `fit`."""
+
+    mean: Tensor
+    analysis: Tensor
+    synthesis: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        stacked = FRAMES_PER_LATENT * BANDS
+        self.register_buffer("mean", torch.zeros(stacked))
+        self.register_buffer("analysis", torch.zeros(stacked, LATENT_DIM))
+        self.register_buffer("synthesis", torch.zeros(LATENT_DIM, stacked))
+
+    def fit(self, levels: Tensor) -> float:
+        """Fit to `levels` (N, FRAMES_PER_LATENT * BANDS); return the share of variance explained.
+
+        Dimensions are scaled by the fourth root of their variance: half way between PCA (where the
+        first dimensions drown all others) and whitening (where noise counts as much as loudness).
+        """
+        weight = torch.ones(BANDS, dtype=torch.float64)
+        weight[MID_BANDS:] = SIDE_WEIGHT
+        weight = weight.repeat(FRAMES_PER_LATENT)
+        mean = levels.double().mean(0)
+        centred = (levels.double() - mean) * weight
+        variance, vectors = torch.linalg.eigh(centred.T @ centred / len(levels))
+        variance, vectors = variance.flip(0).clamp(min=1e-9), vectors.flip(1)
+        kept, basis = variance[:LATENT_DIM], vectors[:, :LATENT_DIM]
+        scale = kept.pow(0.25)
+        scale = scale * (kept / scale.square()).mean().sqrt()
+        self.mean.copy_(mean)
+        self.analysis.copy_(weight[:, None] * basis / scale)
+        self.synthesis.copy_((basis * scale).T / weight)
+        return float(kept.sum() / variance.sum())
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """(B, samples, 2) -> (B, samples / SAMPLES_PER_LATENT, LATENT_DIM)."""
+        levels = band_levels(audio)
+        stacked = levels.reshape(levels.shape[0], -1, FRAMES_PER_LATENT * BANDS)
+        return (stacked - self.mean) @ self.analysis
+
+    def levels(self, latents: Tensor) -> Tensor:
+        """(B, T, LATENT_DIM) -> (B, T * FRAMES_PER_LATENT, BANDS), the log levels they stand for."""
+        stacked = latents @ self.synthesis + self.mean
+        return stacked.reshape(latents.shape[0], -1, BANDS)

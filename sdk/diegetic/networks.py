@@ -1,0 +1,64 @@
+"""The three networks as the generator sees them, whatever computes them.
+
+    conditioning  token slots                      -> cross-attention keys and values, once a chunk
+    transformer   noisy latents, prefix, cross     -> velocity, and keys and values of its own
+    decoder       latents, noise                   -> spectra
+
+Arrays are float32 numpy with a batch axis in front, whatever the backend.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diegetic.snapshot import Conditioning
+
+FloatArray = NDArray[np.float32]
+
+HIDDEN = np.float32(-1e4)  # a bias that no score outweighs; finite, so that nothing becomes NaN
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Keys and values of all layers, each (B, layers, heads, N, head size), and a bias (B, N)."""
+
+    keys: FloatArray
+    values: FloatArray
+    bias: FloatArray
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What the weights fix: sizes of the states that the generator carries."""
+
+    layers: int
+    heads: int
+    head_dim: int
+    decoder_state: tuple[int, int, int]
+    decoder_noise: int
+    frames_per_latent: int
+
+
+class Networks(Protocol):
+    """One backend."""
+
+    @property
+    def shapes(self) -> Shapes: ...
+
+    def condition(self, said: Conditioning) -> Memory:
+        """Keys and values of the conditioning's tokens."""
+        ...
+
+    def evaluate(
+        self, latents: FloatArray, t: float, guidance: float, cross: Memory, prefix: Memory
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Velocity (B, T, C), and keys and values (B, layers, heads, T, head size) of `latents`."""
+        ...
+
+    def decode(
+        self, latents: FloatArray, noise: FloatArray, state: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Spectra (B, 2, frames, bins, 2) and the next state."""
+        ...

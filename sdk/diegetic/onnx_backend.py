@@ -1,0 +1,94 @@
+"""The networks through ONNX Runtime: the base install, no torch."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from diegetic.errors import WeightsError
+from diegetic.networks import FloatArray, Memory, Shapes
+from diegetic.snapshot import Conditioning
+from diegetic.weights import FORMAT, check_weights
+
+THREADS = 1  # a chunk is a few tokens: a second thread costs the game more than it gains
+
+
+class OnnxNetworks:
+    """Three graphs that share one weights file."""
+
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
+        """Open the weights in `folder`.
+
+        Raises:
+            WeightsError: a file is missing, damaged, of another version, or ONNX Runtime refuses it.
+        """
+        check_weights(folder)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = THREADS if threads is None else threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+
+        def load(name: str) -> onnxruntime.InferenceSession:
+            try:
+                return onnxruntime.InferenceSession(
+                    str(folder / f"{name}.onnx"), options, providers=["CPUExecutionProvider"]
+                )
+            except Exception as error:  # ONNX Runtime raises bare exceptions of many kinds
+                raise WeightsError(
+                    f"ONNX Runtime {onnxruntime.__version__} cannot open {folder / name}.onnx: {error}"
+                ) from error
+
+        self._conditioning = load("conditioning")
+        self._transformer = load("transformer")
+        self._decoder = load("decoder")
+        meta = self._transformer.get_modelmeta().custom_metadata_map
+        if meta.get("format") != FORMAT:
+            raise WeightsError(f"weights must be of format {FORMAT}, got {meta.get('format')}: {folder}")
+        layers, heads, head_dim, per_latent, noise, *state = json.loads(meta["shapes"])
+        self.shapes = Shapes(layers, heads, head_dim, tuple(state), noise, per_latent)
+
+    def condition(self, said: Conditioning) -> Memory:
+        """Keys and values of the conditioning's tokens."""
+        keys, values, bias = self._conditioning.run(
+            None,
+            {
+                "words": said.words[None],
+                "frames": said.frames[None],
+                "values": said.values[None],
+                "times": said.times[None],
+                "present": said.present[None].astype(np.float32),
+            },
+        )
+        return Memory(keys, values, bias)
+
+    def evaluate(
+        self, latents: FloatArray, t: float, guidance: float, cross: Memory, prefix: Memory
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Velocity, and keys and values of `latents`."""
+        batch = latents.shape[0]
+        velocity, keys, values = self._transformer.run(
+            None,
+            {
+                "latents": latents,
+                "t": np.full(batch, t, np.float32),
+                "guidance": np.full(batch, guidance, np.float32),
+                "cross_keys": cross.keys,
+                "cross_values": cross.values,
+                "cross_bias": cross.bias,
+                "prefix_keys": prefix.keys,
+                "prefix_values": prefix.values,
+                "prefix_bias": prefix.bias,
+            },
+        )
+        return velocity, keys, values
+
+    def decode(
+        self, latents: FloatArray, noise: FloatArray, state: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Spectra and the next state."""
+        spectra, after = self._decoder.run(
+            None, {"latents": latents, "noise": noise, "state": state}
+        )
+        return spectra, after

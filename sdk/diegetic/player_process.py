@@ -1,0 +1,108 @@
+"""Start player processes, and ask one which devices there are.
+
+A plain subprocess, not multiprocessing: that would run the user's main module once more in the
+child.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from diegetic.errors import DeviceError
+from diegetic.player import PlayerOptions
+
+START_PATIENCE = 20.0  # s for a Python process to start on a busy machine
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """An audio output: `index` or `name` choose it; `host` is the system that offers it."""
+
+    index: int
+    name: str
+    host: str
+    channels: int
+    rate: float
+    default: bool
+
+
+def list_devices() -> list[DeviceInfo]:
+    """Return the audio outputs of this machine.
+
+    A child process looks: PortAudio never refreshes its list, and some configurations abort it.
+
+    Raises:
+        DeviceError: PortAudio is missing or broken.
+    """
+    found = subprocess.run(
+        _command("--devices"),
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=START_PATIENCE,
+        check=False,
+    )
+    for line in found.stdout.splitlines():
+        marker, _, answer = line.partition(" ")
+        if marker == "diegetic-devices":
+            parsed = json.loads(answer)
+            if "error" in parsed:
+                raise DeviceError(parsed["error"])
+            return [DeviceInfo(**device) for device in parsed["devices"]]
+    raise DeviceError(obituary(found.returncode))
+
+
+def spawn(options: PlayerOptions) -> subprocess.Popen[bytes]:
+    """Start a player, out of reach of the terminal's Ctrl-C: the parent says how to end."""
+    command, environment = _command(options.to_json()), _environment()
+    quiet = subprocess.DEVNULL  # a killed sound server makes its library print gigabytes
+    if sys.platform == "win32":
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=quiet,
+            stdout=quiet,
+            stderr=quiet,
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
+        )
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=quiet,
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,
+    )
+
+
+def _command(argument: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "diegetic.player", argument]
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which the child finds this very package, and starts no threads."""
+    environment: dict[str, str] = dict(os.environ)
+    here = str(Path(__file__).resolve().parents[1])
+    inherited = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = os.pathsep.join([here, inherited] if inherited else [here])
+    environment["OPENBLAS_NUM_THREADS"] = "1"
+    return environment
+
+
+def obituary(code: int) -> str:
+    """Return why a player that said nothing may have ended."""
+    return (
+        f"the player process ended with code {code} before it could say why;"
+        " the system's audio library may have no usable configuration"
+    )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Make sure that a player is gone."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()

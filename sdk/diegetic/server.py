@@ -1,0 +1,291 @@
+"""The bridge on one side, a session on the other: what an engine says becomes what is heard.
+
+    engine ==ZeroMQ==> BridgeServer --handler--> Session --> Sink
+    engine's clock --offset--> server's clock --play clock--> audio time
+
+One engine at a time. When it leaves, its sound fades out and the next engine may come.
+"""
+
+import gc
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diegetic.config import RATE
+from diegetic.errors import DiegeticError
+from diegetic.session import Session
+from diegetic.sink import Sink
+from diegetic_bridge.handler import WelcomeInfo
+from diegetic_bridge.messages import (
+    BYTES_PER_PIXEL,
+    DEFAULT_ENDPOINT,
+    Event,
+    Frame,
+    Hello,
+    Parameter,
+    Prompt,
+    Switch,
+)
+from diegetic_bridge.server import BridgeServer
+
+_HEALTH_INTERVAL = 1.0
+_FADE_PATIENCE = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class ServerStatus(TypedDict):
+    """How things are, for one line of text; figures are those of the present or latest engine."""
+
+    playing: bool
+    engine: str
+    prompt: str
+    rtf_p95: float
+    knob_to_ear_ms_p50: float
+    buffered_ms: float
+    underruns: int
+    chunks: int
+    frames: int
+    prompts: int
+    parameters: int
+    switches: int
+    events: int
+    errors: int
+    dropped: int
+
+
+class Server:
+    """Serve one engine after another on `endpoint`.
+
+    Args:
+        endpoint: a ZeroMQ address; port 0 takes a free one.
+        make_session: called once per engine, ahead of time; sessions may share networks.
+        make_sink: called once per engine; each is started and stopped once.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = DEFAULT_ENDPOINT,
+        *,
+        make_session: Callable[[], Session],
+        make_sink: Callable[[], Sink],
+    ) -> None:
+        self._desk = _Desk(make_session, make_sink)
+        self._bridge = BridgeServer(endpoint, self._desk)
+        self._closing = threading.Event()
+        self._health = threading.Thread(target=self._report, name="server-health", daemon=True)
+
+    @property
+    def endpoint(self) -> str:
+        """Where engines connect to; the true port once started."""
+        return self._bridge.endpoint
+
+    @property
+    def session(self) -> Session | None:
+        """The session of the engine that is here, or was here last."""
+        return self._desk.session
+
+    @property
+    def sink(self) -> Sink | None:
+        """The sink that goes with `session`."""
+        return self._desk.sink
+
+    def start(self) -> Self:
+        """Load the networks, then listen.
+
+        Raises:
+            DiegeticError: weights are missing, or the endpoint cannot be listened on.
+        """
+        self._desk.prepare()
+        gc.collect()
+        gc.freeze()  # networks live as long as the process: no collection need look at them
+        try:
+            self._bridge.start()
+        except OSError as error:
+            raise DiegeticError(str(error.strerror or error)) from error
+        self._health.start()
+        return self
+
+    def close(self) -> None:
+        """Let the sound fade out, say goodbye, stop listening."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._desk.leave()
+        self._bridge.close()
+        self._desk.wait_until_quiet()
+        if self._health.is_alive():
+            self._health.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def status(self) -> ServerStatus:
+        """Return how things are now; any thread may ask."""
+        session, sink, counts = self._desk.session, self._desk.sink, self._bridge.status
+        latest = session.latest_record if session else None
+        return ServerStatus(
+            playing=bool(session and session.playing),
+            engine=self._desk.engine,
+            prompt=latest.prompt if latest else "",
+            rtf_p95=session.metrics.rtf().get("p95", 0.0) if session else 0.0,
+            knob_to_ear_ms_p50=(
+                session.metrics.knob_to_ear_ms().get("p50", 0.0) if session else 0.0
+            ),
+            buffered_ms=sink.buffered() / RATE * 1000 if sink else 0.0,
+            underruns=sink.underruns if sink else 0,
+            chunks=latest.index + 1 if latest else 0,
+            frames=counts.frames,
+            prompts=counts.prompts,
+            parameters=counts.parameters,
+            switches=counts.switches,
+            events=counts.events,
+            errors=counts.errors,
+            dropped=counts.dropped,
+        )
+
+    def _report(self) -> None:
+        """Let engines know how the sound is doing."""
+        while not self._closing.wait(_HEALTH_INTERVAL):
+            status = self.status()
+            self._bridge.send_status(rtf=status["rtf_p95"], underruns=status["underruns"])
+
+
+class _Desk:
+    """Receives one engine at a time; the handler that the bridge's receive thread calls."""
+
+    def __init__(self, make_session: Callable[[], Session], make_sink: Callable[[], Sink]) -> None:
+        self._make_session = make_session
+        self._make_sink = make_sink
+        self._next: Session | None = None
+        self._peer: str | None = None
+        self._leaving = False
+        self._farewell: threading.Thread | None = None
+        self.session: Session | None = None
+        self.sink: Sink | None = None
+        self.engine = ""
+
+    def prepare(self) -> None:
+        """Have a session ready, so that an engine need not wait for it."""
+        session = self._make_session()
+        session.warm_up()
+        self._next = session
+
+    def leave(self) -> None:
+        """No more sessions."""
+        self._leaving = True
+
+    def wait_until_quiet(self) -> None:
+        """Wait until the last engine's sound has faded out."""
+        if self._farewell is not None:
+            self._farewell.join(_FADE_PATIENCE)
+
+    def on_open(self, hello: Hello, peer: str) -> WelcomeInfo:
+        if self._peer is not None:
+            raise ValueError(
+                f"session: expected one engine at a time, {self.engine or 'one'} is here"
+            )
+        self.wait_until_quiet()
+        session, self._next = self._next, None
+        if session is None or self._leaving:
+            raise ValueError("session: the server is not ready, try again")
+        try:
+            with _refusals("hello"):
+                for parameter in hello.parameters:
+                    session.declare_parameter(
+                        parameter.name, parameter.minimum, parameter.maximum, parameter.default
+                    )
+                for switch in hello.switches:
+                    session.declare_switch(switch.name, switch.values)
+                sink = self._make_sink()
+                session.play(sink)
+        except ValueError as error:
+            log.error("%s", error)
+            self.prepare()
+            raise
+        self.session, self.sink, self.engine, self._peer = session, sink, hello.engine, peer
+        live = session.live
+        return WelcomeInfo(RATE, live.latency * 1000 if live else 0.0)
+
+    def on_prompt(self, message: Prompt, at: float) -> None:
+        with _refusals("text"):
+            self._present().set_prompt(message.text, guidance=message.guidance, sent=at)
+
+    def on_parameter(self, message: Parameter, at: float) -> None:
+        with _refusals("value"):
+            self._present().set_parameter(message.name, message.value, message.ramp, sent=at)
+
+    def on_switch(self, message: Switch, at: float) -> None:
+        with _refusals("value"):
+            self._present().set_switch(message.name, message.value, sent=at)
+
+    def on_event(self, message: Event, at: float) -> None:
+        session = self._present()
+        live = session.live
+        when = live.audio_time(at) if live else None
+        with _refusals("name"):
+            session.post_event(message.name, when, message.gain_db, sent=at)
+
+    def on_frame(self, message: Frame, at: float) -> None:
+        with _refusals("pixels"):
+            self._present().push_frame(frame_pixels(message))
+
+    def on_close(self, peer: str) -> None:
+        self._peer = None
+        # Fading takes longer than the receive thread may be kept
+        self._farewell = threading.Thread(target=self._see_off, name="farewell")
+        self._farewell.start()
+
+    def _see_off(self) -> None:
+        """Let the sound fade out, then get ready for the next engine."""
+        try:
+            self._present().stop()
+        except Exception:
+            log.exception("the session did not end well")
+        if self._leaving:
+            return
+        try:
+            self.prepare()
+        except Exception:
+            log.exception("no further session can be made")
+
+    def _present(self) -> Session:
+        if self.session is None:
+            raise ValueError("session: expected one to be open")
+        return self.session
+
+
+def frame_pixels(frame: Frame) -> NDArray[np.uint8]:
+    """Return a frame's picture, (height, width, 3) uint8 RGB, top row first."""
+    depth = BYTES_PER_PIXEL[frame.format]
+    rows = np.zeros((frame.height, frame.row_bytes), np.uint8)
+    flat = np.frombuffer(frame.pixels, np.uint8)
+    rows.reshape(-1)[: len(flat)] = flat  # the last row may lack its padding
+    pixels = rows[:, : frame.width * depth].reshape(frame.height, frame.width, depth)
+    if frame.origin == "bottom":
+        pixels = pixels[::-1]
+    order = {"rgb24": [0, 1, 2], "rgba8": [0, 1, 2], "bgra8": [2, 1, 0], "gray8": [0, 0, 0]}
+    return pixels[:, :, order[frame.format]]
+
+
+@contextmanager
+def _refusals(field: str) -> Iterator[None]:
+    """Turn our errors into those that the bridge answers with: "field: what was expected"."""
+    try:
+        yield
+    except DiegeticError as error:
+        raise ValueError(f"{field}: {error}") from error

@@ -1,0 +1,91 @@
+"""What the world said about [t0, t1), and what the networks get to see of it.
+
+A `Snapshot` is made of words, numbers and pictures; a `Conditioning` is the same as arrays, in a fixed
+layout of token slots. Times inside a `Conditioning` are seconds relative to the start of the chunk.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+TEXT_DIM = 384
+FRAME_DIM = 1280
+
+TEXT_SLOTS = 12  # slot 0: the whole sentence; slots 1..11: its words
+SWITCH_SLOTS = 2
+PARAMETER_SLOTS = 3
+EVENT_SLOTS = 4
+FRAME_SLOTS = 4
+WORD_SLOTS = TEXT_SLOTS + SWITCH_SLOTS + PARAMETER_SLOTS + EVENT_SLOTS  # all slots that live in text space
+SLOTS = WORD_SLOTS + FRAME_SLOTS
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something heard once: `name` in words ("shot"), at `time` (seconds of audio time)."""
+
+    name: str
+    time: float
+    gain_db: float = 0.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture the player saw at `time`: `pixels` is (height, width, 3) uint8 RGB, top row first."""
+
+    pixels: NDArray[np.uint8]
+    time: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The world over [t0, t1), in seconds of audio time."""
+
+    t0: float
+    t1: float
+    prompt: str = ""
+    guidance: float = 1.0
+    parameters: dict[str, float] = field(default_factory=dict)  # normalised to 0..1
+    switches: dict[str, str] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()  # heard in this chunk, or lately enough to still ring
+    frames: tuple[Frame, ...] = ()  # oldest first, at most FRAME_SLOTS
+
+    @property
+    def empty(self) -> bool:
+        """True when nothing is said, seen or happening: the scene is silent."""
+        return not (self.prompt or self.switches or self.events or self.frames)
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Token slots for one chunk, in this order: text, switches, parameters, events, frames.
+
+    Attributes:
+        words: (WORD_SLOTS, TEXT_DIM) text embeddings; zero where absent.
+        frames: (FRAME_SLOTS, FRAME_DIM) image embeddings; zero where absent.
+        values: (SLOTS,) a parameter's value in 0..1, an event's gain as amplitude; otherwise 0.
+        times: (SLOTS,) seconds from the chunk's start, negative in the past; 0 for timeless slots.
+        present: (SLOTS,) bool, which slots are said at all. All False is the null conditioning.
+        guidance: how strongly to follow the conditioning; 1 is plain, 2 to 4 is usual.
+    """
+
+    words: FloatArray
+    frames: FloatArray
+    values: FloatArray
+    times: FloatArray
+    present: NDArray[np.bool_]
+    guidance: float = 1.0
+
+
+def null_conditioning() -> Conditioning:
+    """Nothing is known: the model may make anything."""
+    return Conditioning(
+        words=np.zeros((WORD_SLOTS, TEXT_DIM), np.float32),
+        frames=np.zeros((FRAME_SLOTS, FRAME_DIM), np.float32),
+        values=np.zeros(SLOTS, np.float32),
+        times=np.zeros(SLOTS, np.float32),
+        present=np.zeros(SLOTS, np.bool_),
+    )

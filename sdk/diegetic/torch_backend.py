@@ -1,0 +1,91 @@
+"""The networks through torch, from the same weights file."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+from diegetic.errors import WeightsError
+from diegetic.model import decoder as decoder_model
+from diegetic.model import dit as dit_model
+from diegetic.model.decoder import Decoder
+from diegetic.model.dit import DiT
+from diegetic.model.dit import Memory as TorchMemory
+from diegetic.model.spectral import FRAMES_PER_LATENT
+from diegetic.networks import FloatArray, Memory, Shapes
+from diegetic.snapshot import Conditioning
+from diegetic.weights import FORMAT, TENSORS, check_weights
+
+SHAPES = Shapes(
+    layers=dit_model.BLOCKS,
+    heads=dit_model.HEADS,
+    head_dim=dit_model.HEAD_DIM,
+    decoder_state=(decoder_model.BLOCKS, decoder_model.KERNEL - 1, decoder_model.WIDTH),
+    decoder_noise=decoder_model.NOISE_DIM,
+    frames_per_latent=FRAMES_PER_LATENT,
+)
+
+
+class TorchNetworks:
+    """Transformer and decoder as torch modules, on the CPU in float32."""
+
+    shapes = SHAPES
+
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
+        """Load the weights in `folder`; `threads` sets torch's, for the whole process.
+
+        Raises:
+            WeightsError: a file is missing, damaged, or of another version or shape.
+        """
+        check_weights(folder)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        with safe_open(str(folder / TENSORS), framework="pt") as file:
+            version = (file.metadata() or {}).get("format_version")
+            if version != FORMAT:
+                raise WeightsError(f"weights must be of format {FORMAT}, got {version}: {folder}")
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        self._dit, self._decoder = DiT().eval(), Decoder().eval()
+        for prefix, module in (("dit.", self._dit), ("decoder.", self._decoder)):
+            part = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            try:
+                module.load_state_dict(part)
+            except RuntimeError as error:
+                raise WeightsError(f"{folder / TENSORS} has other shapes: {error}") from error
+
+    @torch.inference_mode()
+    def condition(self, said: Conditioning) -> Memory:
+        """Keys and values of the conditioning's tokens."""
+        arrays = (said.words, said.frames, said.values, said.times, said.present)
+        tensors = (torch.from_numpy(array[None].astype(np.float32)) for array in arrays)
+        return Memory(*(tensor.numpy() for tensor in self._dit.conditioning(*tensors)))
+
+    @torch.inference_mode()
+    def evaluate(
+        self, latents: FloatArray, t: float, guidance: float, cross: Memory, prefix: Memory
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Velocity, and keys and values of `latents`."""
+        batch = latents.shape[0]
+        velocity, keys, values = self._dit(
+            torch.from_numpy(latents),
+            torch.full((batch,), t),
+            torch.full((batch,), guidance),
+            _tensors(cross),
+            _tensors(prefix),
+        )
+        return velocity.numpy(), keys.numpy(), values.numpy()
+
+    @torch.inference_mode()
+    def decode(
+        self, latents: FloatArray, noise: FloatArray, state: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Spectra and the next state."""
+        arrays = (latents, noise, state)
+        spectra, after = self._decoder(*(torch.from_numpy(array) for array in arrays))
+        return spectra.numpy(), after.numpy()
+
+
+def _tensors(memory: Memory) -> TorchMemory:
+    arrays = (memory.keys, memory.values, memory.bias)
+    return TorchMemory(*(torch.from_numpy(array) for array in arrays))

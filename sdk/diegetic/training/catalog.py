@@ -1,0 +1,111 @@
+"""The catalogue: which clips, tracks and textures exist, in which package, under which licence.
+
+It ships as three CSV files and one list beside this module. Nothing is downloaded here.
+"""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+SHEETS = ("sfx", "music")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One sound inside one package.
+
+    Attributes:
+        package: Debian package name, or `npm-NAME` for a package of the npm registry.
+        suite: Debian suite that holds it ("bookworm", "trixie", "sid"); empty for npm.
+        path: inside the package; a path below `_x/` lies in an archive inside the package.
+        seconds: length.
+        licence_class: "A-CC0/PD", "A-permissive", "B-CC-BY" or "C-CC-BY-SA".
+        tags: (sound class, score) pairs that an independent tagger heard, best first.
+        md5: of the file as it lies in the package.
+        sheet: "sfx" or "music".
+    """
+
+    package: str
+    version: str
+    suite: str
+    path: str
+    seconds: float
+    licence: str
+    licence_class: str
+    category: str
+    caption: str
+    tags: tuple[tuple[str, float], ...]
+    md5: str
+    sheet: str
+
+
+@dataclass(frozen=True)
+class Texture:
+    """One picture of a surface ("grass", "snow", ...) inside one package."""
+
+    package: str
+    path: str
+    surface: str
+
+
+@cache
+def clips() -> tuple[Clip, ...]:
+    """Return every clip and track of the catalogue, in a fixed order."""
+    return tuple(
+        Clip(
+            package=row["package"],
+            version=row["version"],
+            suite=row["suite"],
+            path=row["path"],
+            seconds=float(row["seconds"]),
+            licence=row["licence"],
+            licence_class=row["licence_class"],
+            category=row["category"],
+            caption=row["caption"],
+            tags=_tags(row["tags"]),
+            md5=row["md5"],
+            sheet=sheet,
+        )
+        for sheet in SHEETS
+        for row in _rows(f"{sheet}.csv")
+    )
+
+
+@cache
+def textures() -> tuple[Texture, ...]:
+    """Return every texture of the catalogue, in a fixed order."""
+    return tuple(
+        Texture(row["package"], row["path"], row["surface"]) for row in _rows("textures.csv")
+    )
+
+
+@cache
+def heldout_packages() -> frozenset[str]:
+    """Return the packages that training never sees."""
+    return frozenset(_lines("heldout.txt"))
+
+
+@cache
+def packages() -> tuple[str, ...]:
+    """Return every package with a clip, those with the most precious sounds first."""
+    first = _lines("order.txt")
+    rest = sorted({clip.package for clip in clips()} - set(first))
+    return (*first, *rest)
+
+
+def _tags(text: str) -> tuple[tuple[str, float], ...]:
+    """Parse "Rain 0.63; Water 0.61": names may hold spaces and commas."""
+    pairs = (part.strip().rsplit(" ", 1) for part in text.split(";") if part.strip())
+    return tuple((name, float(score)) for name, score in pairs)
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = files("diegetic.training").joinpath("catalog", name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _lines(name: str) -> list[str]:
+    text = files("diegetic.training").joinpath("catalog", name).read_text(encoding="utf-8")
+    stripped = (line.split("#")[0].strip() for line in text.splitlines())
+    return [line for line in stripped if line]

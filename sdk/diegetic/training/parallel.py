@@ -1,0 +1,136 @@
+"""All chunks of a clip at once: what streaming computes one after another, as two masked passes.
+
+    clean pass    every latent attends to its own hop and to the ring before it; no conditioning
+    noisy pass    chunk k attends to itself and to the clean latents in the ring before hop k
+
+Streaming (`DiT.forward` with a ring) and this are the same function; a test holds them together.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diegetic.config import StreamConfig
+from diegetic.model.dit import HIDDEN, WIDTH, DiT, Memory, rotary, rotate
+from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
+from diegetic_kernels import attention
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the chunks of a clip lie, and who may see whom.
+
+    Attributes:
+        clean_positions: (T,) latents that serve as prefix.
+        noisy_positions: (K, chunk) latents of each chunk.
+        clean_bias: (T, T), 0 where seen, HIDDEN elsewhere.
+        noisy_bias: (K * chunk, T + K * chunk), likewise.
+    """
+
+    clean_positions: Tensor
+    noisy_positions: Tensor
+    clean_bias: Tensor
+    noisy_bias: Tensor
+
+
+def layout(chunks: int, config: StreamConfig) -> Layout:
+    """The layout of `chunks` chunks in a row."""
+    hop, size, ring = config.hop_latents, config.chunk_latents, config.prefix_latents
+    clean = torch.arange((chunks - 1) * hop)
+    noisy = torch.arange(chunks)[:, None] * hop + torch.arange(size)
+    begin = clean // hop * hop
+    seen = (clean[None] >= begin[:, None] - ring) & (clean[None] < begin[:, None] + hop)
+    start = (torch.arange(chunks) * hop).repeat_interleave(size)
+    owner = torch.arange(chunks).repeat_interleave(size)
+    before = (clean[None] >= start[:, None] - ring) & (clean[None] < start[:, None])
+    same = owner[None] == owner[:, None]
+    return Layout(clean, noisy, _bias(seen), _bias(torch.cat((before, same), dim=1)))
+
+
+def _bias(seen: Tensor) -> Tensor:
+    return torch.where(seen, 0.0, HIDDEN)
+
+
+def null_memory(dit: DiT) -> Memory:
+    """The conditioning that says nothing, with a batch of one."""
+    return Memory(
+        *dit.conditioning(
+            torch.zeros(1, WORD_SLOTS, TEXT_DIM),
+            torch.zeros(1, FRAME_SLOTS, FRAME_DIM),
+            torch.zeros(1, SLOTS),
+            torch.zeros(1, SLOTS),
+            torch.zeros(1, SLOTS),
+        )
+    )
+
+
+def clean_pass(dit: DiT, clean: Tensor, where: Layout) -> list[tuple[Tensor, Tensor]]:
+    """Rotated keys and values of the clean latents (B, T, LATENT_DIM), a pair a layer."""
+    null = null_memory(dit)
+    zero, one = clean.new_zeros(1), clean.new_ones(1)
+    shared = dit.steer(dit.embed_time(zero, one)[:, None]).unflatten(2, (9, WIDTH))
+    turn = rotary(where.clean_positions)
+    x = dit.enter(clean)
+    kept = []
+    for index, block in enumerate(dit.blocks):
+        steer = block.steering(shared)  # type: ignore[operator]
+        q, k, v = block.project(x, steer)  # type: ignore[operator]
+        k = rotate(k, turn)
+        kept.append((k, v))
+        if index + 1 == len(dit.blocks):
+            break
+        attended = attention(rotate(q, turn), k, v, where.clean_bias)
+        x = block.after_attention(x, attended, steer)  # type: ignore[operator]
+        # With one visible token attention returns its value.
+        said = null.values[:, index, :, -1:].expand(x.shape[0], -1, x.shape[1], -1)
+        x = block.after_cross(x, said, steer)  # type: ignore[operator]
+    return kept
+
+
+def noisy_pass(
+    dit: DiT,
+    noisy: Tensor,
+    t: Tensor,
+    guidance: Tensor,
+    cross: Memory,
+    prefix: list[tuple[Tensor, Tensor]],
+    where: Layout,
+    prefix_bias: Tensor,
+) -> Tensor:
+    """Velocities (B, K, chunk, LATENT_DIM) of all chunks.
+
+    Args:
+        dit: the model.
+        noisy: (B, K, chunk, LATENT_DIM).
+        t: (B, K).
+        guidance: (B, K).
+        cross: conditioning of every chunk, batch B * K.
+        prefix: from `clean_pass`.
+        where: from `layout`.
+        prefix_bias: (B, T), HIDDEN where a clip's prefix is masked.
+    """
+    batch, chunks, size, _ = noisy.shape
+    turn, inner = rotary(where.noisy_positions.flatten()), rotary(torch.arange(size))
+    emb = dit.embed_time(t, guidance)
+    shared = dit.steer(emb).unflatten(2, (9, WIDTH))
+    bias = where.noisy_bias + torch.nn.functional.pad(prefix_bias, (0, chunks * size))[:, None, None]
+    cross_bias = cross.bias[:, None, None]
+    cross_keys, cross_values = cross.keys.unbind(1), cross.values.unbind(1)
+    x = dit.enter(noisy.reshape(batch, chunks * size, -1))
+    for index, block in enumerate(dit.blocks):
+        steer = block.steering(shared)  # type: ignore[operator]
+        q, k, v = block.project(x, steer)  # type: ignore[operator]
+        clean_k, clean_v = prefix[index]
+        k = torch.cat((clean_k, rotate(k, turn)), dim=2)
+        attended = attention(rotate(q, turn), k, torch.cat((clean_v, v), dim=2), bias)
+        x = block.after_attention(x, attended, steer)  # type: ignore[operator]
+        q = block.cross_queries(x, steer)  # type: ignore[operator]
+        heads, width = q.shape[1], q.shape[3]
+        q = q.reshape(batch, heads, chunks, size, width).transpose(1, 2).flatten(0, 1)
+        said = attention(
+            rotate(q, inner), cross_keys[index], cross_values[index], cross_bias
+        )
+        said = said.reshape(batch, chunks, heads, size, width).transpose(1, 2).flatten(2, 3)
+        x = block.after_cross(x, said, steer)  # type: ignore[operator]
+    return dit.read_out(x, emb).reshape(noisy.shape)

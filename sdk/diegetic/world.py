@@ -1,0 +1,330 @@
+"""What the game last said, kept so that the generator can ask about any stretch of audio time.
+
+    bridge's thread   set_prompt, set_parameter, set_switch, post_event, push_frame
+                                |  one small lock
+    generator's thread          v
+                      snapshot(t0, t1) -> Snapshot
+
+Every setter takes `at`, the audio time in seconds at which it holds; None is now. The past is kept
+for `HISTORY` seconds, so the generator may go back that far and ask again.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diegetic.errors import DiegeticError
+from diegetic.history import Parameter, Steps, Switch
+from diegetic.pixels import check_pixels
+from diegetic.snapshot import EVENT_SLOTS, FRAME_SLOTS, Event, Frame, Snapshot
+
+MAX_PROMPT = 2000
+MAX_NAME = 200
+MAX_NAMES = 256  # parameters, switches
+MAX_EVENTS = 10_000  # kept at once; more are refused, never dropped
+MAX_GUIDANCE = 20.0
+MAX_RAMP = 3600.0
+GAIN_DB = (-96.0, 24.0)
+
+HISTORY = 5.0
+RING = 1.0  # an event stays visible this long after it was heard
+FRAME_AGE = 1.0
+FRAME_SPACING = 0.2 - 1e-6  # frames come at round times, which floats miss by a little
+
+S = TypeVar("S", bound=Parameter | Switch)
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What the world was told so far.
+
+    Attributes:
+        late_events: events taken after their time, heard at the start of the next chunk.
+        crowded_events: events beyond `EVENT_SLOTS` in one chunk; its newest are the ones heard.
+        dropped_frames: frames that a newer one replaced before they could count as spaced apart.
+    """
+
+    prompts: int = 0
+    parameters: int = 0
+    switches: int = 0
+    events: int = 0
+    frames: int = 0
+    late_events: int = 0
+    crowded_events: int = 0
+    dropped_frames: int = 0
+
+
+@dataclass
+class _Posted:
+    """An event and the time at which it is heard, once a chunk has taken it."""
+
+    event: Event
+    heard: float | None = None
+
+
+class World:
+    """Hold what one engine says; any thread may call any method, none waits for anything slow.
+
+    Args:
+        clock: audio time in seconds, for everything that comes without `at`.
+
+    Every method raises DiegeticError, and changes nothing, if an argument is out of its limits.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._prompt: Steps[str] = Steps()
+        self._guidance: Steps[float] = Steps()
+        self._parameters: dict[str, Parameter] = {}
+        self._switches: dict[str, Switch] = {}
+        self._events: list[_Posted] = []
+        self._frames: list[Frame] = []
+        self._counts = dict.fromkeys(Counters.__dataclass_fields__, 0)
+
+    @property
+    def counters(self) -> Counters:
+        """What came in so far."""
+        with self._lock:
+            return Counters(**self._counts)
+
+    def declare_parameter(
+        self, name: str, minimum: float = 0.0, maximum: float = 1.0, default: float = 0.0
+    ) -> None:
+        """Announce a parameter; saying the same again changes nothing, another range resets it."""
+        _text("parameter name", name)
+        low = _number(f"minimum of parameter {name!r}", minimum)
+        high = _number(f"maximum of parameter {name!r}", maximum)
+        if not (low < high and math.isfinite(high - low)):
+            raise DiegeticError(
+                f"parameter {name!r}: minimum must be below maximum, got {low}, {high}"
+            )
+        start = _number(f"default of parameter {name!r}", default, low, high)
+        with self._lock:
+            known = self._parameters.get(name)
+            if known is None or known.range != (low, high, start):
+                _room("parameters", self._parameters, name)
+                self._parameters[name] = Parameter(low, high, start)
+
+    def declare_switch(self, name: str, values: Sequence[str]) -> None:
+        """Announce a switch and the values it takes; saying the same again changes nothing."""
+        _text("switch name", name)
+        if isinstance(values, str) or not values or len(values) > MAX_NAMES:
+            raise DiegeticError(
+                f"values of switch {name!r} must be 1 to {MAX_NAMES} words, got {values!r}"
+            )
+        allowed = tuple(_text(f"value of switch {name!r}", value) for value in values)
+        with self._lock:
+            known = self._switches.get(name)
+            if known is None or known.values != allowed:
+                _room("switches", self._switches, name)
+                self._switches[name] = Switch(allowed)
+
+    def set_prompt(self, text: str, at: float | None = None) -> None:
+        """Say what is heard, in words; an empty text says nothing."""
+        _text("prompt", text, MAX_PROMPT, empty=True)
+        time = self._time(at)
+        with self._lock:
+            self._prompt.put(time, text.strip())
+            self._counts["prompts"] += 1
+
+    def set_guidance(self, guidance: float, at: float | None = None) -> None:
+        """Say how strongly to follow, 0 to 20; 1 is plain."""
+        value = _number("guidance", guidance, 0.0, MAX_GUIDANCE)
+        time = self._time(at)
+        with self._lock:
+            self._guidance.put(time, value)
+
+    def set_parameter(
+        self, name: str, value: float, ramp: float = 0.0, at: float | None = None
+    ) -> None:
+        """Move a declared parameter to `value`, kept within its range, over `ramp` seconds."""
+        target = _number(f"value of parameter {name!r}", value)
+        seconds = _number(f"ramp of parameter {name!r}", ramp, 0.0, MAX_RAMP)
+        time = self._time(at)
+        with self._lock:
+            parameter = self._parameters.get(name)
+            if parameter is None:
+                raise DiegeticError(
+                    f"parameter must be declared ({_names(self._parameters)}), got {name!r}"
+                )
+            minimum, maximum, _ = parameter.range
+            parameter.move(time, min(maximum, max(minimum, target)), seconds)
+            self._counts["parameters"] += 1
+
+    def set_switch(self, name: str, value: str, at: float | None = None) -> None:
+        """Turn a switch to `value`: one of those declared, or anything if it was not declared."""
+        _text("switch name", name)
+        _text(f"value of switch {name!r}", value)
+        time = self._time(at)
+        with self._lock:
+            switch = self._switches.get(name)
+            if switch is None:
+                _room("switches", self._switches, name)
+                switch = self._switches[name] = Switch(None)
+            if switch.values is not None and value not in switch.values:
+                raise DiegeticError(
+                    f"switch {name!r} must be {_names(switch.values)}, got {value!r}"
+                )
+            switch.put(time, value)
+            self._counts["switches"] += 1
+
+    def post_event(self, name: str, at: float | None = None, gain_db: float = 0.0) -> None:
+        """Let `name` be heard once, at `at` or as soon after as a chunk can hold it."""
+        _text("event name", name)
+        gain = _number(f"gain_db of event {name!r}", gain_db, *GAIN_DB)
+        event = Event(name, self._time(at), gain)
+        with self._lock:
+            if len(self._events) >= MAX_EVENTS:
+                raise DiegeticError(
+                    f"events kept must be at most {MAX_EVENTS}, got one more: {name!r}"
+                )
+            self._events.append(_Posted(event))
+            self._counts["events"] += 1
+
+    def push_frame(self, pixels: NDArray[np.uint8], at: float | None = None) -> None:
+        """Show what the player sees: (height, width, 3) uint8 RGB, top row first; it is copied.
+
+        A frame is never from the future: a later `at` counts as now. One older than the newest is
+        dropped.
+        """
+        frame = Frame(check_pixels(pixels).copy(), min(self._time(at), self._clock()))
+        frame.pixels.setflags(write=False)
+        with self._lock:
+            self._counts["frames"] += 1
+            frames = self._frames
+            if frames and frame.time < frames[-1].time:
+                self._counts["dropped_frames"] += 1
+                return
+            if len(frames) > 1 and frames[-1].time - frames[-2].time < FRAME_SPACING:
+                frames.pop()  # it was only there as the newest
+                self._counts["dropped_frames"] += 1
+            frames.append(frame)
+            # half a second more than is shown, for a generator that goes back
+            while frames[0].time < frame.time - FRAME_AGE - 0.5:
+                frames.pop(0)
+
+    def snapshot(self, t0: float, t1: float) -> Snapshot:
+        """Return what holds over [t0, t1).
+
+        Prompt, guidance, switches and parameters are those of the middle of the stretch; the last
+        two come in the order in which they last changed, newest last. Events are in order of time:
+        those of [t0, t1), those of the past that no snapshot has taken yet, as if at `t0`, and
+        those heard less than `RING` ago. Frames are the newest ones, oldest first, at least
+        `FRAME_SPACING` apart and at most `FRAME_AGE` old. Asking again gives the same events again.
+        """
+        start, end = _number("t0", t0), _number("t1", t1)
+        if start >= end:
+            raise DiegeticError(f"t1 must be after t0 ({start} s), got {end} s")
+        middle = (start + end) / 2
+        with self._lock:
+            self._forget(start - HISTORY)
+            prompt, guidance = self._prompt.last(middle), self._guidance.last(middle)
+            parameters = {
+                name: parameter.normalised(middle)
+                for name, parameter in _by_change(self._parameters, middle)
+            }
+            switches = {
+                name: change[1]
+                for name, switch in _by_change(self._switches, middle)
+                if (change := switch.last(middle))
+            }
+            return Snapshot(
+                t0=start,
+                t1=end,
+                prompt=prompt[1] if prompt else "",
+                guidance=guidance[1] if guidance else 1.0,
+                parameters=parameters,
+                switches=switches,
+                events=self._heard(start, end),
+                frames=self._seen(start, end),
+            )
+
+    def _heard(self, t0: float, t1: float) -> tuple[Event, ...]:
+        """Take the events due before `t1`; return those that start or still ring in [t0, t1)."""
+        new = 0
+        heard: list[Event] = []
+        for posted in self._events:
+            event = posted.event
+            if event.time >= t1:
+                continue
+            if posted.heard is None:
+                new += 1
+                self._counts["late_events"] += event.time < t0
+                posted.heard = max(event.time, t0)
+            elif t0 < posted.heard:  # the generator went back: a late event may come earlier now
+                posted.heard = max(event.time, t0)
+            if posted.heard > t0 - RING:
+                heard.append(Event(event.name, posted.heard, event.gain_db))
+        self._counts["crowded_events"] += max(0, new - EVENT_SLOTS)
+        return tuple(sorted(heard, key=lambda event: event.time))
+
+    def _seen(self, t0: float, t1: float) -> tuple[Frame, ...]:
+        chosen: list[Frame] = []
+        for frame in reversed(self._frames):
+            if not t0 - FRAME_AGE <= frame.time < t1:
+                continue
+            if not chosen or chosen[-1].time - frame.time >= FRAME_SPACING:
+                chosen.append(frame)
+        return tuple(reversed(chosen[:FRAME_SLOTS]))
+
+    def _forget(self, horizon: float) -> None:
+        self._prompt.forget(horizon)
+        self._guidance.forget(horizon)
+        for parameter in self._parameters.values():
+            parameter.forget(horizon)
+        for switch in self._switches.values():
+            switch.forget(horizon)
+        self._events = [p for p in self._events if p.heard is None or p.heard > horizon - RING]
+
+    def _time(self, at: float | None) -> float:
+        return self._clock() if at is None else _number("at", at)
+
+
+def _by_change(lines: dict[str, S], time: float) -> list[tuple[str, S]]:
+    """Sort by the last change before `time`, those never changed first, then as declared."""
+
+    def changed(item: tuple[str, S]) -> float:
+        change = item[1].last(time)
+        return change[0] if change else -math.inf
+
+    return sorted(lines.items(), key=changed)
+
+
+def _number(name: str, value: float, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return `value` as a finite float in low..high."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isfinite(number) and low <= number <= high:
+        return number
+    limits = f" from {low:g} to {high:g}" if math.isfinite(high - low) else ""
+    raise DiegeticError(f"{name} must be a finite number{limits}, got {value!r}")
+
+
+def _text(name: str, value: str, limit: int = MAX_NAME, *, empty: bool = False) -> str:
+    """Return `value`, a string of at most `limit` characters that says something unless `empty`."""
+    if not isinstance(value, str):
+        raise DiegeticError(f"{name} must be text, got {type(value).__name__}")
+    if len(value) > limit:
+        raise DiegeticError(f"{name} must have at most {limit} characters, got {len(value)}")
+    if not (empty or value.strip()):
+        raise DiegeticError(f"{name} must not be empty, got {value!r}")
+    return value
+
+
+def _room(what: str, known: dict[str, S], name: str) -> None:
+    if name not in known and len(known) >= MAX_NAMES:
+        raise DiegeticError(f"{what} must be at most {MAX_NAMES}, got one more: {name!r}")
+
+
+def _names(names: Sequence[str] | dict[str, S]) -> str:
+    """List some names for an error message."""
+    listed = list(names)
+    return (", ".join(listed[:10]) + (", …" if len(listed) > 10 else "")) or "none is"

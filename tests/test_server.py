@@ -1,0 +1,225 @@
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from diegetic.errors import DeviceError, DiegeticError
+from diegetic.server import Server, frame_pixels
+from diegetic.session import Session
+from diegetic.sink import ClockSink, Sink
+from diegetic_bridge.client import Client
+from diegetic_bridge.messages import Error, Frame, ParameterSpec, SwitchSpec, Welcome
+from tone_generator import FakeSink, ToneGenerator, plain_conditioner
+
+
+@pytest.fixture(autouse=True)
+def thaw() -> Iterator[None]:
+    """A server freezes what is alive; the tests after it want their garbage collected."""
+    yield
+    gc.unfreeze()
+
+
+def make_session() -> Session:
+    return Session(generator=ToneGenerator(), conditioner=plain_conditioner)
+
+
+def serve(make_sink: Callable[[], Sink] = FakeSink) -> Server:
+    return Server("tcp://127.0.0.1:0", make_session=make_session, make_sink=make_sink)
+
+
+def connect(server: Server, engine: str = "test") -> Client:
+    return Client(
+        server.endpoint,
+        engine=engine,
+        parameters=[ParameterSpec("threat", 0.0, 10.0, 0.0)],
+        switches=[SwitchSpec("surface", ["grass", "gravel"])],
+        events=["shot"],
+    )
+
+
+def wait_until(condition: Callable[[], bool], patience: float = 20.0) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def changes(server: Server) -> list[tuple[str, str]]:
+    assert server.session is not None
+    return [(c.kind, c.name) for record in server.session.records() for c in record.changes]
+
+
+def test_what_an_engine_says_is_heard_and_measured(tmp_path: Path) -> None:
+    take = tmp_path / "take.wav"
+    with serve(lambda: ClockSink(record=take)) as server:
+        assert not server.status()["playing"]
+        with connect(server) as client:
+            client.set_prompt("rain on a roof")
+            client.set_parameter("threat", 5.0, 0.2)
+            client.set_switch("surface", "gravel")
+            client.post_event("shot")
+            pixels = np.zeros((9, 16, 3), np.uint8)
+            client.push_frame(pixels, 16, 9, "rgb24")
+            wait_until(lambda: server.session is not None and len(changes(server)) == 4)
+            session = server.session
+            assert session is not None
+            wait_until(lambda: len(session.metrics.knob_to_ear_values_ms()) == 4)
+        wait_until(lambda: not server.status()["playing"])
+    assert sorted(changes(server)) == [
+        ("event", "shot"),
+        ("parameter", "threat"),
+        ("prompt", "rain on a roof"),
+        ("switch", "surface"),
+    ]
+    status = server.status()
+    assert (status["prompts"], status["events"], status["frames"]) == (1, 1, 1)
+    assert (status["engine"], status["prompt"]) == ("test", "rain on a roof")
+    assert status["chunks"] == len(session.records())
+    # on a machine that keeps up: at least the lookahead, at most it and two hops
+    assert min(session.metrics.knob_to_ear_values_ms()) > 100
+    sound, _ = soundfile.read(take)
+    assert np.abs(sound).max() == pytest.approx(0.5, abs=0.01)
+    assert np.abs(sound[-1]).max() < 1e-3  # faded out
+
+
+def test_a_second_engine_is_refused_until_the_first_has_left() -> None:
+    with serve() as server:
+        first = connect(server, "first")
+        wait_until(lambda: server.status()["engine"] == "first")
+        second = connect(server, "second")
+        replies: list[object] = []
+        wait_until(lambda: replies.extend(second.poll()) or bool(replies))
+        assert isinstance(replies[0], Error)
+        assert replies[0].code == "refused"
+        assert "first is here" in replies[0].message
+        first.close()
+        wait_until(lambda: server.status()["engine"] == "second")  # it knocks again by itself
+        wait_until(lambda: any(isinstance(reply, Welcome) for reply in second.poll()))
+        assert server.status()["playing"]
+        second.close()
+
+
+def test_the_sound_of_an_engine_that_leaves_fades_and_its_sink_is_drained() -> None:
+    sinks: list[FakeSink] = []
+
+    def make_sink() -> FakeSink:
+        sinks.append(FakeSink())
+        return sinks[-1]
+
+    with serve(make_sink) as server:
+        for turn in range(2):
+            with connect(server) as client:
+                client.set_prompt("rain")
+                wait_until(lambda turn=turn: len(sinks) == turn + 1)
+                wait_until(lambda turn=turn: sinks[turn].buffered() > 0)
+            wait_until(lambda turn=turn: sinks[turn].stopped is True)
+            assert np.abs(sinks[turn].sound[-1]).max() < 1e-3
+
+
+def test_a_second_play_at_once_waits_for_the_first_to_fade_and_is_not_refused() -> None:
+    class Slow(FakeSink):
+        def stop(self, drain: bool = True) -> None:
+            threading.Event().wait(0.2)
+            super().stop(drain)
+
+    with serve(Slow) as server:
+        first = connect(server, "first")
+        wait_until(lambda: server.status()["engine"] == "first")
+        first.close()
+        with connect(server, "second") as client:
+            replies: list[object] = []
+            wait_until(lambda: replies.extend(client.poll()) or bool(replies))
+            assert isinstance(replies[0], Welcome)
+
+
+def test_an_engine_is_told_when_there_is_no_device_and_the_server_lives() -> None:
+    class Missing(FakeSink):
+        def start(self, prime: int = 0) -> None:
+            raise DeviceError("no audio output: PortAudio found none")
+
+    working: list[bool] = []
+    with (
+        serve(lambda: FakeSink() if working else Missing()) as server,
+        connect(server) as client,
+    ):
+        replies: list[object] = []
+        wait_until(lambda: replies.extend(client.poll()) or bool(replies))
+        assert isinstance(replies[0], Error)
+        assert "PortAudio found none" in replies[0].message
+        working.append(True)
+        wait_until(lambda: server.status()["playing"])
+
+
+def test_what_the_world_refuses_is_answered_and_the_session_lives() -> None:
+    with serve() as server, connect(server) as client:
+        wait_until(lambda: server.status()["playing"])
+        session = server.session
+        assert session is not None
+        session.declare_switch("surface", ["mud"])  # the engine still thinks of grass
+        client.set_switch("surface", "grass")
+        replies: list[object] = []
+        wait_until(lambda: replies.extend(client.poll()) or _errors(replies) != [])
+        [error] = _errors(replies)
+        assert error.code == "rejected"
+        assert "mud" in error.message
+        client.set_switch("surface", "gravel")
+        client.set_prompt("rain")
+        wait_until(lambda: server.status()["prompts"] == 1)
+        assert server.status()["playing"]
+
+
+def _errors(replies: list[object]) -> list[Error]:
+    return [reply for reply in replies if isinstance(reply, Error)]
+
+
+def test_an_endpoint_in_use_is_one_clear_line() -> None:
+    with (
+        serve() as server,
+        pytest.raises(DiegeticError, match="cannot listen on tcp://127"),
+    ):
+        Server(server.endpoint, make_session=make_session, make_sink=FakeSink).start()
+
+
+def test_closing_twice_or_unstarted_is_harmless() -> None:
+    server = serve()
+    server.close()
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "pixel"),
+    [
+        ("rgb24", b"\x01\x02\x03"),
+        ("rgba8", b"\x01\x02\x03\xff"),
+        ("bgra8", b"\x03\x02\x01\xff"),
+    ],
+)
+@pytest.mark.parametrize("padding", [0, 5])
+def test_a_picture_is_the_same_whatever_its_format(kind: str, pixel: bytes, padding: int) -> None:
+    top, bottom = pixel * 3 + b"x" * padding, b"\x09" * len(pixel) * 3
+    for origin, rows in (("top", [top, bottom]), ("bottom", [bottom + b"x" * padding, top])):
+        data = b"".join(rows)
+        data = data[: len(data) - (padding if origin == "bottom" else 0)]  # the last row lacks it
+        frame = Frame(
+            width=3,
+            height=2,
+            time=0.0,
+            pixels=data,
+            format=kind,  # type: ignore[arg-type]
+            stride=len(pixel) * 3 + padding,
+            origin=origin,  # type: ignore[arg-type]
+        )
+        pixels = frame_pixels(frame)
+        assert (pixels.shape, pixels.dtype) == ((2, 3, 3), np.uint8)
+        assert pixels[0].tolist() == [[1, 2, 3]] * 3
+        assert pixels[1].tolist() == [[9, 9, 9]] * 3
+
+
+def test_a_gray_picture_has_three_equal_channels() -> None:
+    frame = Frame(width=2, height=1, time=0.0, pixels=b"\x07\x08", format="gray8")
+    assert frame_pixels(frame).tolist() == [[[7, 7, 7], [8, 8, 8]]]

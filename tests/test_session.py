@@ -1,0 +1,199 @@
+import runpy
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diegetic import DiegeticError, Session, StreamConfig
+from diegetic.snapshot import FloatArray
+from tone_generator import FakeSink, ToneGenerator, plain_conditioner
+
+HOP = 7680
+
+
+def make_session(seed: int = 0) -> Session:
+    return Session(seed=seed, generator=ToneGenerator(), conditioner=plain_conditioner)
+
+
+def read_in(pieces: list[float]) -> FloatArray:
+    with make_session() as session:
+        session.set_prompt("rain")
+        return np.concatenate([session.read(piece) for piece in pieces])
+
+
+def test_reading_in_pieces_equals_reading_at_once() -> None:
+    whole = read_in([1.0])
+    assert whole.shape == (48_000, 2)
+    assert whole.dtype == np.float32
+    assert np.array_equal(read_in([0.16, 0.001, 0.5, 0.019, 0.32]), whole)
+    assert np.array_equal(read_in([1 / 48_000] * 5 + [1 - 5 / 48_000]), whole)
+
+
+def test_a_tone_passes_the_seams_unchanged() -> None:
+    sound = read_in([1.0])
+    tone = 0.5 * np.sin(2 * np.pi * 40 * np.arange(48_000) / 48_000)
+    np.testing.assert_allclose(sound[1920:, 0], tone[1920:], atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_gives_others() -> None:
+    def sound(seed: int) -> FloatArray:
+        with make_session(seed) as session:
+            session.set_prompt("rain")
+            return session.read(0.5)
+
+    assert np.array_equal(sound(3), sound(3))
+    assert not np.allclose(sound(3), sound(4))
+
+
+def test_nothing_said_is_silence() -> None:
+    with make_session() as session:
+        assert not session.read(0.5).any()
+
+
+def test_a_change_is_heard_from_the_next_chunk_on_and_recorded_with_it() -> None:
+    with make_session() as session:
+        session.set_prompt("rain")
+        session.read(0.16)
+        session.set_prompt("wind", sent=5.0)
+        session.set_prompt("storm", sent=6.0)  # "wind" will never be heard
+        session.post_event("shot", sent=7.0)
+        session.post_event("shot", sent=8.0)
+        session.read(0.32)
+        first, second, third = session.records()
+        assert [c.name for c in first.changes] == ["rain"]
+        assert [(c.name, c.sent) for c in second.changes] == [
+            ("storm", 6.0),
+            ("shot", 7.0),
+            ("shot", 8.0),
+        ]
+        assert third.changes == ()
+        assert (second.prompt, second.start_sample, second.index) == ("storm", HOP, 1)
+        assert [(e.name, e.time) for e in second.events] == [("shot", 0.16)] * 2
+        assert third.events == ()  # it still rings, but does not begin again
+        assert set(second.stages_ms) == {"conditioning", "generate", "crossfade"}
+        assert session.metrics.counts()["chunks"] == 3
+
+
+def test_an_event_waits_for_its_time() -> None:
+    with make_session() as session:
+        session.post_event("shot", at=0.2)
+        session.read(0.48)
+        assert [len(record.changes) for record in session.records()] == [0, 1, 0]
+        assert session.records()[1].events[0].time == 0.2
+
+
+def test_parameters_switches_and_frames_reach_the_world() -> None:
+    with make_session() as session:
+        session.declare_parameter("threat", 0.0, 10.0)
+        session.declare_switch("surface", ["grass", "gravel"])
+        session.set_parameter("threat", 4.0, ramp=0.5)
+        session.set_switch("surface", "grass")
+        session.set_guidance(2.0)
+        session.push_frame(np.zeros((4, 6, 3), np.uint8))
+        session.read(0.16)
+        kinds = [(c.kind, c.name) for c in session.records()[0].changes]
+        assert kinds == [("parameter", "threat"), ("switch", "surface"), ("guidance", "")]
+        for wrong in (
+            lambda: session.set_parameter("thread", 1.0),
+            lambda: session.set_parameter("threat", float("nan")),
+            lambda: session.set_switch("surface", "lava"),
+            lambda: session.set_prompt("x" * 3000),
+            lambda: session.push_frame(np.zeros((4, 6), np.uint8)),
+        ):
+            with pytest.raises(DiegeticError):
+                wrong()
+        session.read(0.16)
+        assert session.records()[1].changes == ()  # what was refused changes nothing
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_length_that_is_none_is_refused(seconds: float) -> None:
+    with make_session() as session, pytest.raises(DiegeticError, match="seconds must be"):
+        session.read(seconds)
+
+
+def test_a_generator_of_other_lengths_is_refused() -> None:
+    with pytest.raises(DiegeticError, match="config"):
+        Session(StreamConfig(hop=0.2), generator=ToneGenerator(), conditioner=plain_conditioner)
+
+
+def test_playing_and_reading_exclude_each_other() -> None:
+    with make_session() as session:
+        sink = FakeSink()
+        session.play(sink)
+        assert session.playing
+        with pytest.raises(DiegeticError, match="stop"):
+            session.read(0.1)
+        with pytest.raises(DiegeticError, match="already playing"):
+            session.play(FakeSink())
+        session.stop()
+        assert not session.playing
+        assert len(session.read(0.1)) == 4800
+
+
+def test_a_play_ends_faded_and_the_next_one_fades_in() -> None:
+    with make_session() as session:
+        session.set_prompt("rain")
+        for _ in range(2):
+            sink = FakeSink()
+            session.play(sink)
+            while sink.buffered() < session.config.lookahead_samples:
+                pass
+            session.stop()
+            assert sink.stopped is True
+            assert np.abs(sink.sound[[0, -1]]).max() < 1e-3
+
+
+def test_a_failing_generator_is_reported_by_stop(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(ToneGenerator):
+        def generate(self, state, conditioning):  # type: ignore[no-untyped-def]
+            if self.calls == 2:
+                raise RuntimeError("out of memory")
+            return super().generate(state, conditioning)
+
+    session = Session(generator=Failing(), conditioner=plain_conditioner)
+    sink = FakeSink()
+    session.play(sink)
+    live = session.live
+    assert live is not None
+    while live.error is None:
+        pass
+    with pytest.raises(RuntimeError, match="out of memory"):
+        session.stop()
+    assert sink.stopped is True
+    assert "the generator stopped" in caplog.text
+    session.stop()  # it has ended
+
+
+def test_the_front_door_loads_neither_networks_nor_devices() -> None:
+    code = (
+        "import sys, diegetic; diegetic.Session().set_prompt('rain'); "
+        "print([m for m in ('torch', 'onnxruntime', 'sounddevice', 'zmq') if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.stdout.strip() == "[]", answer.stderr
+
+
+def test_the_ten_lines_example_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    sinks: list[FakeSink] = []
+
+    def fake_device() -> FakeSink:
+        sinks.append(FakeSink())
+        return sinks[-1]
+
+    def sleep(seconds: float) -> None:
+        for _ in range(round(seconds / 0.2)):
+            while sinks[0].buffered() < StreamConfig().lookahead_samples:
+                threading.Event().wait(0.001)
+            sinks[0].pass_time(0.2)
+
+    monkeypatch.setattr("diegetic.Session", lambda seed: make_session(seed))
+    monkeypatch.setattr("diegetic.sink.DeviceSink", fake_device)
+    monkeypatch.setattr("time.sleep", sleep)
+    runpy.run_path(str(Path(__file__).parents[1] / "examples" / "ten_lines.py"))
+    assert len(sinks[0].sound) > 9.5 * 48_000
+    assert np.abs(sinks[0].sound).max() > 0.4
+    assert sinks[0].stopped is True
