@@ -20,7 +20,7 @@ from diegetic_bridge import BridgeServer, Error, Handler, WelcomeInfo
 from diegetic_bridge.messages import MAX_MESSAGE_BYTES, MAX_PART_BYTES, decode_reply
 from diegetic_bridge.protocol import Connection, Deliver, Open, Reply
 
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 
 HELLO = {
     "type": "hello",

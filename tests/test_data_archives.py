@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+
 from diegetic.errors import MediaError
 from diegetic.training.archives import read_members
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from diegetic.errors import DiegeticError, MediaError
 from diegetic.training import apt, catalog, fetch
 
@@ -53,7 +54,8 @@ def make_deb(root: Path) -> Path:
     (doc / "copyright").write_text("Files: *\nCopyright: 2020 Ann Author\nLicense: CC0-1.0\n")
     (tree / "DEBIAN").mkdir()
     (tree / "DEBIAN/control").write_text(
-        "Package: tinysounds\nVersion: 1.0\nArchitecture: all\nMaintainer: a <a@b>\nDescription: x\n"
+        "Package: tinysounds\nVersion: 1.0\nArchitecture: all\n"
+        "Maintainer: a <a@b>\nDescription: x\n"
     )
     folder = root / "data/debs/bookworm"
     folder.mkdir(parents=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from diegetic.errors import MediaError
 from diegetic.training import catalog, fetch, textures
 from diegetic.training.catalog import Texture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from diegetic.demo.bot import BUTTONS, Bot, Foe, Pose
 from diegetic.demo.walkways import Cell, Walkways
 
@@ -77,17 +78,17 @@ def test_recording_holds_picture_sound_and_state_in_step(
     from diegetic.training.vizdoom_capture import Take, capture
 
     monkeypatch.chdir(tmp_path)  # ViZDoom leaves its settings in the working folder
-    take = Take("freedoom1", "E3M1", 12.0, 7)
+    take = Take("freedoom1", "E3M1", 8.0, 7)
     try:
         (path,) = capture(tmp_path, [take])
     except MediaError as error:
         assert "OpenAL" in str(error)
         pytest.skip("no OpenAL on this machine")
     tape = np.load(path)
-    tics = 12 * 35
+    tics = 8 * 35
     assert tape["frames"].shape == (tics // 2, 72, 128, 3)
     assert tape["audio"].dtype == np.int16
-    assert len(tape["audio"]) == pytest.approx(12 * 48_000, abs=48)
+    assert len(tape["audio"]) == pytest.approx(8 * 48_000, abs=48)
     for name in ("health", "threat", "area", "underfoot", "tic_times"):
         assert len(tape[name]) == tics
     assert 0 <= tape["threat"].min() <= tape["threat"].max() <= 1

@@ -144,6 +144,17 @@ def test_danger_has_words_of_its_own_until_it_is_over() -> None:
     assert prompts == ["a thunderstorm with heavy rain", "wind over an open courtyard at night"]
 
 
+def test_danger_lasts_until_it_is_clearly_over() -> None:
+    story = Scene()
+    prompts = []
+    for step in range(35 * 40):
+        distance = 150.0 if step < 35 * 10 else 430.0  # a threat between calm and danger
+        reading = replace(START, time=step / 35, spot=COURT, enemies=(distance,))
+        prompt = story.read(reading).prompt
+        prompts += [prompt] if prompt else []
+    assert prompts == ["a thunderstorm with heavy rain"]
+
+
 def test_health_is_said_within_its_range() -> None:
     story = Scene()
     story.read(replace(START, health=200.0))

@@ -1,3 +1,4 @@
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,14 @@ class Recorder:
 
 
 def make_video(
-    path: Path, codec: str = "libx264", seconds: float = 1.6, fps: int = 25, sound: bool = False
+    path: Path,
+    codec: str = "libx264",
+    seconds: float = 1.6,
+    fps: int = 25,
+    sound: bool = False,
+    late: int = 0,
 ) -> Path:
-    """A picture that brightens: red is 4 x the frame's number."""
+    """A picture that brightens: red is 4 x the frame's number; the first comes `late` frames in."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
@@ -40,7 +46,9 @@ def make_video(
         for number in range(round(seconds * fps)):
             picture = np.zeros((90, 160, 3), np.uint8)
             picture[..., 0] = min(4 * number, 255)
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number + late, Fraction(1, fps)
+            output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
         if audio is not None:
             frame = av.AudioFrame.from_ndarray(
@@ -78,7 +86,8 @@ def loudness(path: Path) -> tuple[float, float]:
     ("codec", "source", "target"),
     [
         ("libx264", "in.mp4", "out.mp4"),
-        ("libx264", "in.mkv", "out.mkv"),  # whose first packets have no decode time
+        ("libx264", "in.mkv", "out.mkv"),
+        ("libx264", "in.mkv", "out.mp4"),  # MP4 wants the decode times that Matroska leaves out
         ("mpeg4", "in.avi", "out.mp4"),
     ],
 )
@@ -98,6 +107,15 @@ def test_the_pictures_are_copied_and_the_sound_is_added(
     length, rms = loudness(tmp_path / target)
     assert length == pytest.approx(1.6, abs=0.05)
     assert rms == pytest.approx(0.3 / np.sqrt(2), rel=0.1)
+
+
+def test_a_video_that_begins_late_begins_with_its_sound(tmp_path: Path) -> None:
+    given = make_video(tmp_path / "in.mkv", late=50)
+    assert pictures(given)[0][0] == 2.0
+    assert video.sonify(Recorder(), given, tmp_path / "out.mkv") == pytest.approx(1.6)
+    times = [time for time, _ in pictures(tmp_path / "out.mkv")]
+    assert times[0] == pytest.approx(0.0, abs=0.1)
+    assert times[-1] - times[0] == pytest.approx(39 / 25, abs=0.002)
 
 
 def test_pictures_that_the_container_refuses_are_encoded_anew(tmp_path: Path) -> None:

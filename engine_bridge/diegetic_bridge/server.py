@@ -103,7 +103,7 @@ class BridgeServer:
         except zmq.ZMQError as error:
             self._router.close()
             self._context.term()
-            reason = f"cannot listen on {self._requested}: {error.strerror}"
+            reason = f"cannot listen on {self._requested}: {zmq.strerror(error.errno or 0)}"
             raise OSError(error.errno, reason) from error
         self._endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         if not self._endpoint.startswith(("tcp://127.", "tcp://[::1]", "ipc://")):

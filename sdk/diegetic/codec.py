@@ -1,4 +1,4 @@
-"""Spectra to sound: the streaming end of the codec, in numpy.
+"""Spectra to sound, and noise to spectra: the streaming ends of the codec, in numpy.
 
 The networks' decoder returns spectra of mid and side; here they become samples by overlap-add. A
 sample is complete when all four frames that cover it have been added, so the sound comes out
@@ -17,14 +17,24 @@ FRAME_HOP = 240
 DELAY = WINDOW - FRAME_HOP
 _OVERLAPS = WINDOW // FRAME_HOP
 # A periodic Hann window for analysis and one for synthesis sum to 1.5 at a hop of a quarter.
-_SYNTHESIS = ((0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)) / 1.5 * WINDOW / 4).astype(
-    np.float32
-)
+_HANN = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
+_SYNTHESIS = (_HANN / 1.5 * WINDOW / 4).astype(np.float32)
+_NOISE_ANALYSIS = (_HANN / np.sqrt(np.square(_HANN).sum())).astype(np.float32)
 
 
 def silent_tail() -> FloatArray:
     """The overlap-add state before the first frame: (2, DELAY)."""
     return np.zeros((2, DELAY), np.float32)
+
+
+def noise_spectra(noise: FloatArray) -> FloatArray:
+    """White noise (2, DELAY + samples), the first DELAY being the past, to spectra of mean power 1.
+
+    Returns (2, samples / FRAME_HOP, BINS, 2 (real, imaginary)).
+    """
+    frames = np.lib.stride_tricks.sliding_window_view(noise, WINDOW, axis=1)[:, ::FRAME_HOP]
+    spectra = np.fft.rfft(frames * _NOISE_ANALYSIS).astype(np.complex64)
+    return spectra.view(np.float32).reshape(*spectra.shape, 2)
 
 
 def synthesise(spectra: NDArray[Any], tail: FloatArray) -> tuple[FloatArray, FloatArray]:

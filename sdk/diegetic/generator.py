@@ -16,8 +16,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from diegetic.codec import silent_tail, synthesise
-from diegetic.config import LATENT_DIM, StreamConfig
+from diegetic.codec import DELAY, noise_spectra, silent_tail, synthesise
+from diegetic.config import LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
 from diegetic.errors import DiegeticError
 from diegetic.networks import HIDDEN, FloatArray, Memory, Networks
 from diegetic.snapshot import Conditioning, null_conditioning
@@ -102,10 +102,9 @@ class ChunkGenerator:
         """Make the next chunk, (config.chunk_samples, 2), and the state after its hop."""
         hop, size = self.config.hop_latents, self.config.chunk_latents
         shapes = self._networks.shapes
-        per_latent = shapes.frames_per_latent * shapes.decoder_noise
-        noise = position_noise(state.seed, state.position, size, LATENT_DIM + per_latent)
+        noise = position_noise(state.seed, state.position, 1 + size)
         cross = self._networks.condition(conditioning)
-        latents = noise[None, :, :LATENT_DIM]
+        latents = noise[None, 1:, :LATENT_DIM]
         for t, following in pairwise(np.linspace(1.0, 0.0, self.nfe + 1)):
             velocity, _, _ = self._networks.evaluate(
                 latents, float(t), conditioning.guidance, cross, state.prefix
@@ -120,18 +119,23 @@ class ChunkGenerator:
             np.concatenate((ring.values[:, :, :, hop:], values), axis=3),
             np.concatenate((ring.bias[:, hop:], np.zeros((1, hop), np.float32)), axis=1),
         )
-        detail = noise[None, :, LATENT_DIM:].reshape(1, -1, shapes.decoder_noise)
+        white = noise[:, LATENT_DIM:].reshape(-1, 2).T[:, SAMPLES_PER_LATENT - DELAY :]
+        detail = noise_spectra(np.ascontiguousarray(white))[None]
         split = hop * shapes.frames_per_latent
-        spectra, decoder = self._networks.decode(latents[:, :hop], detail[:, :split], state.decoder)
+        spectra, decoder = self._networks.decode(latents[:, :hop], detail[:, :, :split], state.decoder)
         head, tail = synthesise(spectra[0], state.tail)
-        spectra, _ = self._networks.decode(latents[:, hop:], detail[:, split:], decoder)
+        spectra, _ = self._networks.decode(latents[:, hop:], detail[:, :, split:], decoder)
         overlap, _ = synthesise(spectra[0], tail)
         after = GeneratorState(state.seed, state.position + hop, prefix, decoder, tail)
         return np.concatenate((head, overlap)), after
 
 
-def position_noise(seed: int, position: int, count: int, width: int) -> FloatArray:
-    """Standard normal (count, width) for `count` latents from `position`: the same however it is cut."""
+def position_noise(seed: int, position: int, count: int) -> FloatArray:
+    """Standard normal (count, LATENT_DIM + 2 * SAMPLES_PER_LATENT): the same for a place however it is cut.
+
+    Row 0 belongs to the latent before `position`.
+    """
+    width = LATENT_DIM + 2 * SAMPLES_PER_LATENT
     rows = [
         np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, place])).standard_normal(
             width, np.float32

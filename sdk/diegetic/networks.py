@@ -2,7 +2,7 @@
 
     conditioning  token slots                      -> cross-attention keys and values, once a chunk
     transformer   noisy latents, prefix, cross     -> velocity, and keys and values of its own
-    decoder       latents, noise                   -> spectra
+    decoder       latents, spectra of white noise  -> spectra
 
 Arrays are float32 numpy with a batch axis in front, whatever the backend.
 """
@@ -37,7 +37,6 @@ class Shapes:
     heads: int
     head_dim: int
     decoder_state: tuple[int, int, int]
-    decoder_noise: int
     frames_per_latent: int
 
 
@@ -60,5 +59,5 @@ class Networks(Protocol):
     def decode(
         self, latents: FloatArray, noise: FloatArray, state: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Spectra (B, 2, frames, bins, 2) and the next state."""
+        """Spectra (B, 2, frames, bins, 2), like those of `noise`, and the next state."""
         ...

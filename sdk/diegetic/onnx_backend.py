@@ -46,8 +46,8 @@ class OnnxNetworks:
         meta = self._transformer.get_modelmeta().custom_metadata_map
         if meta.get("format") != FORMAT:
             raise WeightsError(f"weights must be of format {FORMAT}, got {meta.get('format')}: {folder}")
-        layers, heads, head_dim, per_latent, noise, *state = json.loads(meta["shapes"])
-        self.shapes = Shapes(layers, heads, head_dim, tuple(state), noise, per_latent)
+        layers, heads, head_dim, per_latent, *state = json.loads(meta["shapes"])
+        self.shapes = Shapes(layers, heads, head_dim, tuple(state), per_latent)
 
     def condition(self, said: Conditioning) -> Memory:
         """Keys and values of the conditioning's tokens."""

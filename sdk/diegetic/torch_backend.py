@@ -22,7 +22,6 @@ SHAPES = Shapes(
     heads=dit_model.HEADS,
     head_dim=dit_model.HEAD_DIM,
     decoder_state=(decoder_model.BLOCKS, decoder_model.KERNEL - 1, decoder_model.WIDTH),
-    decoder_noise=decoder_model.NOISE_DIM,
     frames_per_latent=FRAMES_PER_LATENT,
 )
 

@@ -1,10 +1,10 @@
 """Latents to spectra: a causal convolutional network that adds detail and phase to band levels.
 
-The band levels that the latents stand for are interpolated to bins; the network, fed with them and
-with noise, predicts for mid and side a residual of the log magnitude and a phase. The spectra become
-sound by an inverse STFT with overlap-add outside this network (`diegetic.codec`), `WINDOW - HOP`
-samples late. The noise makes it a sampler, not a regressor: rain stays rough (see
-`diegetic.training.codec_trainer` for the loss).
+The band levels that the latents stand for are interpolated to bins. For mid and side the network predicts
+two magnitudes a bin, as residuals of the log levels: of a tonal part, whose phase it predicts too, and of a
+noisy part, which shapes the spectra of white noise (as in DDSP, arXiv 2001.04643). Rain stays rough because
+its roughness is given, not guessed. The spectra become sound by an inverse STFT with overlap-add outside
+this network (`diegetic.codec`), `WINDOW - HOP` samples late.
 """
 
 import torch
@@ -25,7 +25,6 @@ WIDTH = 256
 BLOCKS = 8
 KERNEL = 7
 EXPANSION = 3
-NOISE_DIM = 64
 
 
 class CausalBlock(nn.Module):
@@ -59,10 +58,10 @@ class Decoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.latents = SpectralLatents()
-        self.enter = nn.Linear(BANDS + NOISE_DIM, WIDTH)
+        self.enter = nn.Linear(BANDS, WIDTH)
         self.blocks = nn.ModuleList(CausalBlock() for _ in range(BLOCKS))
         self.norm = nn.LayerNorm(WIDTH)
-        self.magnitude = nn.Linear(WIDTH, 2 * BINS)
+        self.magnitude = nn.Linear(WIDTH, 4 * BINS)
         self.phase = nn.Linear(WIDTH, 4 * BINS)
         self.register_buffer("mid_bins", interpolation_matrix(MID_BANDS), persistent=False)
         self.register_buffer("side_bins", interpolation_matrix(SIDE_BANDS), persistent=False)
@@ -72,7 +71,7 @@ class Decoder(nn.Module):
         sin = torch.tensor([0.0, 1.0, 0.0, -1.0])[turns]
         self.register_buffer("rotation", torch.stack((cos, sin)), persistent=False)
         nn.init.zeros_(self.magnitude.weight)
-        nn.init.zeros_(self.magnitude.bias)
+        nn.init.constant_(self.magnitude.bias, -0.5)
 
     def start(self, batch: int) -> Tensor:
         """The state before the first frame: (batch, BLOCKS, KERNEL - 1, WIDTH)."""
@@ -83,7 +82,7 @@ class Decoder(nn.Module):
 
         Args:
             latents: (B, T, LATENT_DIM).
-            noise: (B, T * FRAMES_PER_LATENT, NOISE_DIM), standard normal.
+            noise: spectra of white noise, from `spectral.noise_spectra`, shaped as those returned.
             state: (B, BLOCKS, KERNEL - 1, WIDTH).
 
         Returns:
@@ -94,23 +93,19 @@ class Decoder(nn.Module):
         coarse = torch.stack(
             (levels[..., :MID_BANDS] @ self.mid_bins.T, levels[..., MID_BANDS:] @ self.side_bins.T), 1
         )
-        x = self.enter(torch.cat((levels * 0.25 + 1.0, noise), dim=-1))
+        x = self.enter(levels * 0.25 + 1.0)
         pasts = []
         for k, block in enumerate(self.blocks):
             x, past = block(x, state[:, k])
             pasts.append(past)
         x = self.norm(x)
-        residual = self.magnitude(x).float().reshape(batch, frames, 2, BINS).transpose(1, 2)
+        residual = self.magnitude(x).float().reshape(batch, frames, 2, 2, BINS).permute(2, 0, 3, 1, 4)
         phase = self.phase(x).float().reshape(batch, frames, 2, BINS, 2).transpose(1, 2)
         # A band at the floor is silent, not -80 dB of hiss.
-        magnitude = (torch.exp((coarse + residual).clamp(max=3.0)) - 1.5 * FLOOR).clamp(min=0)
+        tonal, noisy = (torch.exp((coarse + residual).clamp(max=3.0)) - FLOOR).clamp(min=0).unbind(0)
         real, imaginary = phase[..., 0], phase[..., 1]
-        norm = magnitude * torch.rsqrt(real.square() + imaginary.square() + 1e-6)
+        tonal = tonal * torch.rsqrt(real.square() + imaginary.square() + 1e-6)
         rotation = self.rotation.repeat(1, latents.shape[1], 1)
         cos, sin = rotation[0], rotation[1]
-        spectra = torch.stack(
-            (norm * (real * cos - imaginary * sin), norm * (real * sin + imaginary * cos)), dim=-1
-        )
-        return spectra, torch.stack(pasts, dim=1)
-
-
+        turned = torch.stack((real * cos - imaginary * sin, real * sin + imaginary * cos), dim=-1)
+        return tonal[..., None] * turned + noisy[..., None] * noise, torch.stack(pasts, dim=1)

@@ -58,6 +58,11 @@ def stft(signal: Tensor) -> Tensor:
     return cast(Tensor, torch.fft.rfft(frames)) * (4 / WINDOW)
 
 
+def noise_spectra(noise: Tensor) -> Tensor:
+    """White noise (..., samples) of variance 1 -> (..., samples / HOP, BINS, 2), of mean power 1 a bin."""
+    return torch.view_as_real(stft(noise)) * (WINDOW / 4 / (0.375 * WINDOW) ** 0.5)
+
+
 def band_matrix(bands: int) -> Tensor:
     """Triangular filters (bands, BINS), each summing to one, on an asinh frequency scale.
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from diegetic.config import SAMPLES_PER_LATENT
-from diegetic.model.decoder import NOISE_DIM, Decoder
+from diegetic.model.decoder import Decoder
 from diegetic.model.spectral import (
     BANDS,
     FRAMES_PER_LATENT,
@@ -26,6 +26,7 @@ from diegetic.model.spectral import (
     SYNTHESIS_GAIN,
     WINDOW,
     band_levels,
+    noise_spectra,
     to_mid_side,
     window,
 )
@@ -42,7 +43,7 @@ class CodecTraining:
     """What makes the shipped decoder; `seconds` is the length of a crop."""
 
     minutes: float = 30.0
-    batch: int = 6
+    batch: int = 4
     seconds: float = 0.8
     learning_rate: float = 8e-4
     warmup: int = 100
@@ -92,7 +93,7 @@ def energy_loss(decoder: Decoder, audio: Tensor) -> Tensor:
     """The energy distance of one batch (B, S, 2)."""
     batch = audio.shape[0]
     latents = decoder.latents.encode(audio)
-    noise = torch.randn(2 * batch, latents.shape[1] * FRAMES_PER_LATENT, NOISE_DIM)
+    noise = noise_spectra(torch.randn(2 * batch, 2, audio.shape[1]))
     with torch.autocast("cpu", torch.bfloat16):
         spectra, _ = decoder(latents.repeat(2, 1, 1), noise, decoder.start(2 * batch))
     made = synthesise(spectra)[..., : -(WINDOW - HOP)]

@@ -80,8 +80,10 @@ class Tables:
 
 @dataclass(frozen=True)
 class Batch:
-    """Clean latents (B, T, C), masked conditioning of every chunk (B * CHUNKS, ...), prefix shown or not (B,)."""
+    """Clean latents (B, T, C), which chunks are made (K,), their masked conditioning (B * K, ...), and
+    whether the prefix is shown (B,)."""
 
+    chunks: Tensor
     latents: Tensor
     words: Tensor
     frames: Tensor
@@ -112,27 +114,29 @@ class Conditions:
     def __init__(self, scenes: SceneArrays, tables: Tables, config: StreamConfig) -> None:
         self._scenes, self._tables, self._hop = scenes, tables, config.hop
 
-    def fill(self, chosen: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-        """Arrays (B, CHUNKS, ...) as in `diegetic.snapshot.Conditioning`, `present` as 0.0 or 1.0."""
+    def fill(
+        self, chosen: NDArray[np.int64], chunks: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Arrays (B, K, ...) as in `diegetic.snapshot.Conditioning`, `present` as 0.0 or 1.0."""
         scenes, texts = self._scenes, self._tables.texts
-        count = len(chosen)
-        words = np.zeros((count, CHUNKS, WORD_SLOTS, TEXT_DIM), np.float32)
-        frames = np.zeros((count, CHUNKS, FRAME_SLOTS, FRAME_DIM), np.float32)
-        values, times, present = (np.zeros((count, CHUNKS, SLOTS), np.float32) for _ in range(3))
+        shape = (len(chosen), len(chunks))
+        words = np.zeros((*shape, WORD_SLOTS, TEXT_DIM), np.float32)
+        frames = np.zeros((*shape, FRAME_SLOTS, FRAME_DIM), np.float32)
+        values, times, present = (np.zeros((*shape, SLOTS), np.float32) for _ in range(3))
         for b, n in enumerate(chosen):
-            for k in range(CHUNKS):
-                t0 = k * self._hop
-                if (text := scenes.text[n, k]) != NONE:
+            for k, chunk in enumerate(chunks):
+                t0 = chunk * self._hop
+                if (text := scenes.text[n, chunk]) != NONE:
                     words[b, k, :TEXT_SLOTS] = texts[text]
                     present[b, k, :TEXT_SLOTS] = np.abs(texts[text]).max(axis=1) > 0
-                for s, text in enumerate(scenes.switch[n, k]):
+                for s, text in enumerate(scenes.switch[n, chunk]):
                     if text != NONE:
                         words[b, k, SWITCHES.start + s] = texts[text, 0]
                         present[b, k, SWITCHES.start + s] = 1
                 for s, text in enumerate(scenes.parameter[n]):
                     if text != NONE:
                         words[b, k, PARAMETERS.start + s] = texts[text, 0]
-                        values[b, k, PARAMETERS.start + s] = scenes.value[n, k, s]
+                        values[b, k, PARAMETERS.start + s] = scenes.value[n, chunk, s]
                         present[b, k, PARAMETERS.start + s] = 1
                 self._events(n, t0, words[b, k], values[b, k], times[b, k], present[b, k])
                 self._frames(n, t0, frames[b, k], times[b, k], present[b, k])
@@ -228,14 +232,16 @@ class BatchSampler:
         self._scenes, self._rng = scenes, rng
         self._conditions = Conditions(scenes, tables, config)
 
-    def draw(self, count: int) -> Batch:
-        """A batch of `count` scenes, masked."""
+    def draw(self, count: int, chunks: int) -> Batch:
+        """A batch of `count` scenes, masked; `chunks` of each are to be made."""
         rng = self._rng
         chosen = rng.integers(0, len(self._scenes.latents), count)
-        said = self._conditions.fill(chosen)
+        made = np.sort(rng.choice(CHUNKS, chunks, replace=False))
+        said = self._conditions.fill(chosen, made)
         said["present"] = mask_modalities(said["present"], rng)
         flat = {name: torch.from_numpy(a.reshape(-1, *a.shape[2:])) for name, a in said.items()}
         return Batch(
+            chunks=torch.from_numpy(made),
             latents=torch.from_numpy(self._scenes.latents[chosen].astype(np.float32)),
             words=flat["words"],
             frames=flat["frames"],

@@ -86,7 +86,8 @@ def _read_av(path: Path) -> tuple[FloatArray, int]:
             ]
             rate = int(stream.rate)
     except (av.FFmpegError, IndexError, ValueError, OSError) as error:
-        raise MediaError(f"{path.name} cannot be decoded: {error}") from error
+        reason = getattr(error, "strerror", None) or error  # str() would name the whole path
+        raise MediaError(f"{path.name} cannot be decoded: {reason}") from error
     if not parts:
         raise MediaError(f"{path.name} holds no sound")
     flat = np.concatenate(parts, axis=1).reshape(-1, 2).astype(np.float32)

@@ -20,8 +20,8 @@ from torch import Tensor
 from diegetic.config import StreamConfig
 from diegetic.model.dit import HIDDEN, DiT, Memory
 from diegetic.training.checkpoint import Average, load_checkpoint, save_checkpoint
-from diegetic.training.dataset import CHUNKS, Batch, BatchSampler, load_scenes
-from diegetic.training.parallel import Layout, clean_pass, layout, noisy_pass, null_memory
+from diegetic.training.dataset import Batch, BatchSampler, load_scenes
+from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_memory
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class DiTTraining:
 
     minutes: float = 75.0
     batch: int = 16
+    chunks: int = 4  # of each scene: more scenes teach more than more of each
     learning_rate: float = 1e-3
     warmup: int = 150
     guided_after: float = 0.35  # share of the time before guidance is trained
@@ -42,20 +43,21 @@ class DiTTraining:
     seed: int = 0
 
 
-def flow_loss(dit: DiT, batch: Batch, where: Layout, settings: DiTTraining, guided: bool) -> Tensor:
+def flow_loss(dit: DiT, batch: Batch, settings: DiTTraining, guided: bool) -> Tensor:
     """The training objective on one batch."""
-    count = batch.latents.shape[0]
+    count, chunks = batch.latents.shape[0], len(batch.chunks)
+    where = layout(batch.chunks, StreamConfig())
     target = batch.latents[:, where.noisy_positions]
     prefix = batch.latents[:, : len(where.clean_positions)]
     prefix = prefix + settings.prefix_noise * torch.rand(count, 1, 1) * torch.randn_like(prefix)
     hidden = (1 - batch.prefix)[:, None].expand(-1, prefix.shape[1]) * HIDDEN
-    t = torch.sigmoid(torch.randn(count, CHUNKS) * 1.2 + 0.2)
+    t = torch.sigmoid(torch.randn(count, chunks) * 1.2 + 0.2)
     noise = torch.randn_like(target)
     mixed = torch.lerp(target, noise, t[:, :, None, None])
-    share = torch.ones(count, CHUNKS)
+    share = torch.ones(count, chunks)
     if guided:
         share = torch.where(torch.rand(count, 1) < 0.3, 1.0, torch.rand(count, 1))
-        share = (1 / MAX_GUIDANCE + (1 - 1 / MAX_GUIDANCE) * share).expand(-1, CHUNKS)
+        share = (1 / MAX_GUIDANCE + (1 - 1 / MAX_GUIDANCE) * share).expand(-1, chunks)
     with torch.autocast("cpu", torch.bfloat16):
         cross = Memory(
             *dit.conditioning(batch.words, batch.frames, batch.values, batch.times, batch.present)
@@ -65,7 +67,7 @@ def flow_loss(dit: DiT, batch: Batch, where: Layout, settings: DiTTraining, guid
         if guided:
             with torch.no_grad():
                 null = null_memory(dit)
-                blank = Memory(*(x.expand(count * CHUNKS, *x.shape[1:]) for x in vars(null).values()))
+                blank = Memory(*(x.expand(count * chunks, *x.shape[1:]) for x in vars(null).values()))
                 plain = noisy_pass(dit, mixed, t, torch.ones_like(t), blank, kept, where, hidden)
             weight = share[:, :, None, None]
             made = weight * made + (1 - weight) * plain.float()
@@ -82,7 +84,6 @@ def train_dit(scenes_root: Path, out: Path, settings: DiTTraining) -> Path:
     """
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "dit.pt"
-    config = StreamConfig()
     torch.manual_seed(settings.seed)
     torch.set_flush_denormal(True)  # silence would otherwise cost ten times as much
     dit = DiT()
@@ -92,8 +93,8 @@ def train_dit(scenes_root: Path, out: Path, settings: DiTTraining) -> Path:
     groups = [{"params": decayed, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, settings.learning_rate, (0.9, 0.98))
     state = load_checkpoint(checkpoint, dit, optimiser, average)
-    sampler = BatchSampler(*load_scenes(scenes_root), config, np.random.default_rng([settings.seed, state.step]))
-    where = layout(CHUNKS, config)
+    rng = np.random.default_rng([settings.seed, state.step])
+    sampler = BatchSampler(*load_scenes(scenes_root), StreamConfig(), rng)
     losses: list[float] = []
     while state.minutes < settings.minutes:
         began = time.monotonic()
@@ -103,7 +104,7 @@ def train_dit(scenes_root: Path, out: Path, settings: DiTTraining) -> Path:
         for group in optimiser.param_groups:
             group["lr"] = rate
         guided = progress >= settings.guided_after
-        loss = flow_loss(dit, sampler.draw(settings.batch), where, settings, guided)
+        loss = flow_loss(dit, sampler.draw(settings.batch, settings.chunks), settings, guided)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(dit.parameters(), 1.0)

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from diegetic.config import LATENT_DIM, StreamConfig
 from diegetic.errors import WeightsError
 from diegetic.model.decoder import BLOCKS as DECODER_BLOCKS
-from diegetic.model.decoder import KERNEL, NOISE_DIM, Decoder
+from diegetic.model.decoder import KERNEL, Decoder
 from diegetic.model.decoder import WIDTH as DECODER_WIDTH
 from diegetic.model.dit import BLOCKS, HEAD_DIM, HEADS, TOKENS, DiT, Memory
-from diegetic.model.spectral import FRAMES_PER_LATENT
+from diegetic.model.spectral import BINS, FRAMES_PER_LATENT
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
 from diegetic.weights import FORMAT, TENSORS, write_sums
 
@@ -35,7 +35,6 @@ SHAPES = (
     HEADS,
     HEAD_DIM,
     FRAMES_PER_LATENT,
-    NOISE_DIM,
     DECODER_BLOCKS,
     KERNEL - 1,
     DECODER_WIDTH,
@@ -149,7 +148,7 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path) -> None:
             _Decoder(decoder),
             {
                 "latents": torch.zeros(2, size, LATENT_DIM),
-                "noise": torch.zeros(2, size * FRAMES_PER_LATENT, NOISE_DIM),
+                "noise": torch.zeros(2, 2, size * FRAMES_PER_LATENT, BINS, 2),
                 "state": decoder.start(2),
             },
             ["spectra", "state_out"],
@@ -182,7 +181,7 @@ def _trace(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> 
     if "latents" in inputs:
         shapes["latents"][1] = latents
     if "noise" in inputs:
-        shapes["noise"][1] = FRAMES_PER_LATENT * latents
+        shapes["noise"][2] = FRAMES_PER_LATENT * latents
     program = torch.onnx.export(
         module,
         tuple(inputs.values()),

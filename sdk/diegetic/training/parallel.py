@@ -34,15 +34,15 @@ class Layout:
     noisy_bias: Tensor
 
 
-def layout(chunks: int, config: StreamConfig) -> Layout:
-    """The layout of `chunks` chunks in a row."""
+def layout(chunks: Tensor, config: StreamConfig) -> Layout:
+    """The layout of `chunks` (K,), the ascending numbers of those that are made; all before are seen."""
     hop, size, ring = config.hop_latents, config.chunk_latents, config.prefix_latents
-    clean = torch.arange((chunks - 1) * hop)
-    noisy = torch.arange(chunks)[:, None] * hop + torch.arange(size)
+    clean = torch.arange(int(chunks[-1]) * hop)
+    noisy = chunks[:, None] * hop + torch.arange(size)
     begin = clean // hop * hop
     seen = (clean[None] >= begin[:, None] - ring) & (clean[None] < begin[:, None] + hop)
-    start = (torch.arange(chunks) * hop).repeat_interleave(size)
-    owner = torch.arange(chunks).repeat_interleave(size)
+    owner = chunks.repeat_interleave(size)
+    start = owner * hop
     before = (clean[None] >= start[:, None] - ring) & (clean[None] < start[:, None])
     same = owner[None] == owner[:, None]
     return Layout(clean, noisy, _bias(seen), _bias(torch.cat((before, same), dim=1)))

@@ -5,6 +5,7 @@ Each step reads what the former wrote and can be run again; a finished one is ch
 
 import logging
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -38,19 +39,19 @@ def load_latents(codec: Path) -> SpectralLatents:
     return decoder.latents
 
 
-def load_games(build: Path, split: str) -> tuple[list[GameSession], NDArray[np.uint8]]:
-    """Recorded games of `split` and all their pictures (P, height, width, 3), in order."""
-    games, pictures = [], [np.zeros((0, 72, 128, 3), np.uint8)]
-    count = 0
+def load_games(build: Path, split: str) -> list[GameSession]:
+    """Recorded games of `split`; their pictures are numbered on, game after game."""
+    games, count = [], 0
     for path in sorted((build / "vizdoom").glob("*.npz")):
         with np.load(path) as saved:
             if str(saved["split"]) != split:
                 continue
-            frames = saved["frames"]
+            times = saved["frame_times"]
             games.append(
                 GameSession(
+                    path=path,
                     audio=saved["audio"],
-                    frame_times=saved["frame_times"],
+                    frame_times=times,
                     first_picture=count,
                     event_names=[str(name) for name in saved["event_names"]],
                     event_times=saved["event_times"],
@@ -63,34 +64,41 @@ def load_games(build: Path, split: str) -> tuple[list[GameSession], NDArray[np.u
                     },
                 )
             )
-            pictures.append(frames)
-            count += len(frames)
-    return games, np.concatenate(pictures)
+            count += len(times)
+    return games
 
 
-def open_studio(build: Path) -> tuple[Studio, NDArray[np.uint8]]:
-    """Everything that scenes are composed of, and the pictures that they refer to."""
-    games, pictures = load_games(build, "train")
+@cache
+def open_studio(build: Path) -> Studio:
+    """Everything that scenes are composed of."""
+    games = load_games(build, "train")
+    count = sum(len(game.frame_times) for game in games)
     surfaces: dict[str, list[int]] = {}
-    parts = [pictures]
-    count = len(pictures)
     textures = build / "textures.npz"
     if textures.is_file():
         with np.load(textures) as saved:
-            parts.append(saved["pixels"])
-            for offset, surface in enumerate(saved["surface"]):
-                surfaces.setdefault(str(surface), []).append(count + offset)
-            count += len(saved["pixels"])
+            names = saved["surface"]
+        for offset, surface in enumerate(names):
+            surfaces.setdefault(str(surface), []).append(count + offset)
+        count += len(names)
+    return Studio(AudioStore(build), games, surfaces, black_picture=count)
+
+
+def load_pictures(build: Path) -> NDArray[np.uint8]:
+    """The pictures that scenes refer to, (P, height, width, 3): games, textures, black."""
+    parts = [np.load(game.path)["frames"] for game in load_games(build, "train")]
+    textures = build / "textures.npz"
+    if textures.is_file():
+        parts.append(np.load(textures)["pixels"])
     parts.append(np.zeros((1, 72, 128, 3), np.uint8))
-    return Studio(AudioStore(build), games, surfaces, count), np.concatenate(parts)
+    return np.concatenate(parts)
 
 
 def _shard(
     build: Path, codec: Path, first: int, count: int, seed: int
 ) -> tuple[SceneArrays, list[str]]:
     torch.set_num_threads(1)
-    studio, _ = open_studio(build)
-    return render_scenes(studio, load_latents(codec), range(first, first + count), seed)
+    return render_scenes(open_studio(build), load_latents(codec), range(first, first + count), seed)
 
 
 def build_scenes(build: Path, codec: Path, out: Path, count: int, seed: int, workers: int = 2) -> None:
@@ -107,7 +115,7 @@ def build_scenes(build: Path, codec: Path, out: Path, count: int, seed: int, wor
     arrays, texts = merge(parts)
     log.info("embedding %d texts", len(texts))
     embedded = TextEncoder(threads=workers).encode_many(texts)
-    _, pictures = open_studio(build)
+    pictures = load_pictures(build)
     used = np.unique(arrays.frame[arrays.frame >= 0])
     log.info("embedding %d pictures", len(used))
     image = ImageEncoder(threads=workers)

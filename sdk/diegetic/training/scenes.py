@@ -59,6 +59,7 @@ class Draft:
 class GameSession:
     """A recorded game: sound, and frames whose pictures start at `first_picture` in the table."""
 
+    path: Path
     audio: NDArray[np.int16]
     frame_times: NDArray[np.float64]
     first_picture: int

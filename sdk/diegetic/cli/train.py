@@ -1,0 +1,45 @@
+"""`diegetic train`: the recipe of the shipped weights, in steps that can be repeated and resumed."""
+
+import argparse
+from pathlib import Path
+
+STEPS = ("codec", "scenes", "transformer", "export", "all")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("step", choices=STEPS, help="`all` does every step in order")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder of `diegetic data` (data)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/v0"), help="checkpoints, logs (runs/v0)")
+    parser.add_argument("--weights", type=Path, help="where `export` writes (OUT/weights)")
+    parser.add_argument("--codec-minutes", type=float, default=60.0, help="time to train (60)")
+    parser.add_argument("--transformer-minutes", type=float, default=90.0, help="likewise (90)")
+    parser.add_argument("--scenes", type=int, default=24_000, help="scenes composed (24000)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do the step, or all of them; what is already done goes on where it stopped."""
+    import logging
+
+    from diegetic.training.codec_trainer import CodecTraining, train_codec
+    from diegetic.training.dit_trainer import DiTTraining, train_dit
+    from diegetic.training.export import export
+    from diegetic.training.recipe import build_scenes
+
+    logging.getLogger("diegetic").setLevel(logging.INFO)
+    build, out, seed = arguments.data / "build", arguments.out, arguments.seed
+    codec, transformer = out / "codec.pt", out / "dit.pt"
+    steps = STEPS[:-1] if arguments.step == "all" else (arguments.step,)
+    if "codec" in steps:
+        train_codec(build, out, CodecTraining(minutes=arguments.codec_minutes, seed=seed))
+    if "scenes" in steps:
+        build_scenes(build, codec, arguments.data / "scenes", arguments.scenes, seed)
+    if "transformer" in steps:
+        settings = DiTTraining(minutes=arguments.transformer_minutes, seed=seed)
+        train_dit(arguments.data / "scenes", out, settings)
+    if "export" in steps:
+        export(codec, transformer, arguments.weights or out / "weights")
+    return 0

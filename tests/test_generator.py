@@ -1,0 +1,139 @@
+"""The generator with the shipped weights: pure, repeatable, the same in both backends."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from diegetic.codec import DELAY, FRAME_HOP, noise_spectra, silent_tail, synthesise
+from diegetic.conditioning import Conditioner
+from diegetic.encoders import ImageEncoder, TextEncoder
+from diegetic.errors import DiegeticError, WeightsError
+from diegetic.generator import WEIGHTS, ChunkGenerator, load_generator, position_noise
+from diegetic.networks import FloatArray
+from diegetic.snapshot import Conditioning, Snapshot, null_conditioning
+
+
+@pytest.fixture(scope="module")
+def generator() -> ChunkGenerator:
+    return load_generator(nfe=2)
+
+
+@pytest.fixture(scope="module")
+def rain() -> Conditioning:
+    conditioner = Conditioner(TextEncoder(), ImageEncoder())
+    return conditioner(Snapshot(0.0, 0.16, prompt="rain falling", guidance=2.0))
+
+
+def run(generator: ChunkGenerator, said: list[Conditioning], seed: int = 3) -> list[FloatArray]:
+    state, chunks = generator.start(seed), []
+    for conditioning in said:
+        chunk, state = generator.generate(state, conditioning)
+        chunks.append(chunk)
+    return chunks
+
+
+def test_a_chunk_has_the_promised_shape_and_is_sound(
+    generator: ChunkGenerator, rain: Conditioning
+) -> None:
+    chunk = run(generator, [rain] * 4)[-1]
+    assert chunk.shape == (generator.config.chunk_samples, 2)
+    assert chunk.dtype == np.float32
+    assert np.isfinite(chunk).all()
+    assert 1e-4 < np.abs(chunk).max() < 4
+
+
+def test_generating_leaves_the_state_alone_and_repeats_bit_for_bit(
+    generator: ChunkGenerator, rain: Conditioning
+) -> None:
+    _, state = generator.generate(generator.start(5), rain)
+    kept = (state.prefix.keys.copy(), state.decoder.copy(), state.tail.copy())
+    first, after = generator.generate(state, rain)
+    for ours, theirs in zip(kept, (state.prefix.keys, state.decoder, state.tail), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    generator.generate(after, null_conditioning())  # going elsewhere and coming back
+    second, _ = generator.generate(state, rain)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_new_input_never_changes_past_output(
+    generator: ChunkGenerator, rain: Conditioning
+) -> None:
+    same = run(generator, [rain] * 3)
+    other = run(generator, [rain, rain, null_conditioning()])
+    np.testing.assert_array_equal(same[:2], other[:2])
+    assert np.abs(same[2] - other[2]).max() > 1e-4
+
+
+def test_another_seed_is_another_sound(generator: ChunkGenerator, rain: Conditioning) -> None:
+    assert np.abs(run(generator, [rain], 1)[0] - run(generator, [rain], 2)[0]).max() > 1e-4
+
+
+def test_both_backends_make_the_same_sound(generator: ChunkGenerator, rain: Conditioning) -> None:
+    pytest.importorskip("torch")
+    ours = np.stack(run(generator, [rain] * 12))
+    theirs = np.stack(run(load_generator(backend="torch", nfe=2), [rain] * 12))
+    # Rounding grows along the stream, through the prefix.
+    assert np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max()
+
+
+def test_noise_belongs_to_a_place_however_it_is_cut() -> None:
+    whole = position_noise(7, 100, 10)
+    np.testing.assert_array_equal(position_noise(7, 103, 4), whole[3:7])
+    assert abs(float(whole.std()) - 1) < 0.02
+
+
+def test_noise_spectra_are_those_of_the_training() -> None:
+    torch = pytest.importorskip("torch")
+    from diegetic.model import spectral
+
+    noise = np.random.default_rng(0).standard_normal((2, DELAY + 9600)).astype(np.float32)
+    theirs = spectral.noise_spectra(torch.from_numpy(noise))[:, DELAY // FRAME_HOP :].numpy()
+    ours = noise_spectra(noise)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert abs(float(np.square(ours).sum(-1).mean()) - 1) < 0.05
+
+
+def test_synthesis_in_pieces_equals_synthesis_at_once() -> None:
+    spectra = np.random.default_rng(0).standard_normal((2, 23, 481, 2)).astype(np.float32)
+    whole, end = synthesise(spectra, silent_tail())
+    first, tail = synthesise(spectra[:, :5], silent_tail())
+    second, last = synthesise(spectra[:, 5:], tail)
+    assert whole.shape == (23 * FRAME_HOP, 2)
+    assert end.shape == (2, DELAY)
+    np.testing.assert_allclose(np.concatenate((first, second)), whole, atol=1e-4)
+    np.testing.assert_allclose(last, end, atol=1e-4)
+
+
+def test_bad_arguments_are_refused_by_name(tmp_path: object, generator: ChunkGenerator) -> None:
+    with pytest.raises(DiegeticError, match="nfe must be at least 1, got 0"):
+        load_generator(nfe=0)
+    with pytest.raises(DiegeticError, match="backend must be"):
+        load_generator(backend="cuda")  # type: ignore[arg-type]
+    with pytest.raises(DiegeticError, match="seed must be in"):
+        generator.start(-1)
+
+
+def test_damaged_or_missing_weights_are_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("weights")
+    with pytest.raises(WeightsError, match="no weights in"):
+        load_generator(folder)
+    for path in WEIGHTS.iterdir():
+        if path.is_file():
+            (folder / path.name).write_bytes(path.read_bytes())
+    load_generator(folder)
+    tensors = folder / "weights.safetensors"
+    data = bytearray(tensors.read_bytes())
+    data[-100] ^= 1
+    tensors.write_bytes(data)
+    with pytest.raises(WeightsError, match=r"weights\.safetensors is damaged"):
+        load_generator(folder)
+    tensors.unlink()
+    with pytest.raises(WeightsError, match=r"weights\.safetensors is missing"):
+        load_generator(folder)
+
+
+def test_the_null_conditioning_says_nothing(generator: ChunkGenerator) -> None:
+    null = null_conditioning()
+    loud = replace(null, words=np.ones_like(null.words))
+    np.testing.assert_array_equal(run(generator, [null])[0], run(generator, [loud])[0])
