@@ -1,6 +1,6 @@
 """The live path under a clock: server, a real client process, figures.
 
-    python benchmarks/live.py [--seconds 60] [--hog] [--device NAME] [--nfe 6]
+    python benchmarks/live.py [--seconds 60] [--hog] [--device NAME] [--nfe 6] [--weights FOLDER]
 
 The client process is game.py beside this file. `--hog` adds a process that spins on one core.
 Beside the live figures, the same chunks are made by the torch backend where torch is installed.
@@ -22,7 +22,7 @@ from rich.table import Table
 from diegetic import report
 from diegetic.conditioning import Conditioner
 from diegetic.encoders import ImageEncoder, TextEncoder
-from diegetic.generator import Generator, load_generator
+from diegetic.generator import WEIGHTS, Generator, load_generator
 from diegetic.output import choose_output
 from diegetic.server import Server
 from diegetic.session import Session
@@ -32,8 +32,9 @@ GAME = Path(__file__).resolve().with_name("game.py")
 PROMPT = "rain on a tin roof"
 COMPARED = 60  # chunks that each backend makes in turn
 COLD = (
-    "import diegetic\n"
-    "with diegetic.Session(nfe={nfe}) as session:\n"
+    "import pathlib, diegetic\n"
+    "weights = pathlib.Path({weights!r})\n"
+    "with diegetic.Session(nfe={nfe}, weights=weights) as session:\n"
     "    session.set_prompt('rain')\n"
     "    session.read(session.config.hop)\n"
     "print('sound', flush=True)"
@@ -55,25 +56,31 @@ def main() -> int:
     parser.add_argument("--hog", action="store_true", help="spin on one core meanwhile")
     parser.add_argument("--device", help="play on this device; else the clock sets the pace")
     parser.add_argument("--nfe", type=int, default=6)
+    parser.add_argument("--weights", type=Path, help="folder of other weights than those shipped")
     arguments = parser.parse_args()
     console = Console(highlight=False)
     facts = report.machine()
     console.print(", ".join(f"{name}: {value}" for name, value in facts.items()), soft_wrap=True)
     load = "one core kept busy" if arguments.hog else "nothing else running on purpose"
     console.print(f"{arguments.seconds:g} s live, nfe {arguments.nfe}, {load}")
-    cold = cold_start(arguments.nfe)
+    cold = cold_start(arguments.nfe, arguments.weights)
     with hog(arguments.hog):
-        rows = live(arguments.seconds, arguments.nfe, arguments.device)
+        rows = live(arguments)
         rows.append(Row("cold start to first sample, s", (f"{cold:.2f}",)))
         show(console, "live", ("p50", "p95", "p99"), rows)
-        show(console, "one chunk, generate only", ("p50", "p95", "p99"), compare(arguments.nfe))
+        show(
+            console,
+            "one chunk, generate only, one thread",
+            ("p50", "p95", "p99"),
+            compare(arguments.nfe, arguments.weights),
+        )
     return 0
 
 
-def cold_start(nfe: int) -> float:
+def cold_start(nfe: int, weights: Path | None) -> float:
     """Seconds from starting a fresh process to its first samples."""
     start = time.perf_counter()
-    command = [sys.executable, "-c", COLD.format(nfe=nfe)]
+    command = [sys.executable, "-c", COLD.format(nfe=nfe, weights=str(weights or WEIGHTS))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -83,10 +90,10 @@ def cold_start(nfe: int) -> float:
     return took
 
 
-def live(seconds: float, nfe: int, device: str | None) -> list[Row]:
-    """Serve a client process for `seconds`."""
-    output = choose_output(device, no_device=device is None)
-    generator = load_generator(nfe=nfe)
+def live(arguments: argparse.Namespace) -> list[Row]:
+    """Serve a client process for as long as was asked for."""
+    output = choose_output(arguments.device, no_device=arguments.device is None)
+    generator = load_generator(arguments.weights, nfe=arguments.nfe)
     conditioner = Conditioner(TextEncoder(), ImageEncoder())
     server = Server(
         "tcp://127.0.0.1:0",
@@ -94,7 +101,7 @@ def live(seconds: float, nfe: int, device: str | None) -> list[Row]:
         make_sink=output.sink,
     )
     with server:
-        command = [sys.executable, str(GAME), server.endpoint, str(seconds)]
+        command = [sys.executable, str(GAME), server.endpoint, str(arguments.seconds)]
         subprocess.run(command, check=True)
     session, sink = server.session, server.sink
     if session is None or sink is None:
@@ -119,11 +126,13 @@ def live(seconds: float, nfe: int, device: str | None) -> list[Row]:
     return rows
 
 
-def compare(nfe: int) -> list[Row]:
+def compare(nfe: int, weights: Path | None) -> list[Row]:
     """Make the same chunks with ONNX Runtime and, if it is installed, torch, in turn."""
-    generators: dict[str, Generator] = {"onnx": load_generator(backend="onnx", nfe=nfe)}
+    generators: dict[str, Generator] = {
+        "onnx": load_generator(weights, backend="onnx", nfe=nfe, threads=1)
+    }
     if report.installed_version("torch") is not None:
-        generators["torch"] = load_generator(backend="torch", nfe=nfe)
+        generators["torch"] = load_generator(weights, backend="torch", nfe=nfe, threads=1)
     conditioner = Conditioner(TextEncoder(), ImageEncoder())
     hop = generators["onnx"].config.hop
     conditioning = conditioner(Snapshot(0.0, hop, prompt=PROMPT))

@@ -2,7 +2,8 @@
 
     python benchmarks/prompts.py [--nfe 6] [--guidance 3] [--seed 0] [--weights DIR] [--keep DIR]
 
-Needs the `dev` extra. A prompt counts when a fitting AudioSet class is among the listener's first ten.
+Needs the `dev` extra. A prompt counts when a fitting AudioSet class is among the first ten that the
+listener names.
 """
 
 import argparse
@@ -32,8 +33,20 @@ PROMPTS: dict[str, tuple[str, ...]] = {
     "strong wind": ("Wind", "Wind noise (microphone)"),
     "a crackling fire": ("Fire", "Crackle"),
     "a train passing": ("Train", "Rail transport", "Railroad car, train wagon"),
-    "heavy machinery": ("Heavy engine (low frequency)", "Engine", "Mechanisms", "Medium engine (mid frequency)"),
-    "laser gun": ("Gunshot, gunfire", "Machine gun", "Fusillade", "Artillery fire", "Cap gun", "Zing"),
+    "heavy machinery": (
+        "Heavy engine (low frequency)",
+        "Engine",
+        "Mechanisms",
+        "Medium engine (mid frequency)",
+    ),
+    "laser gun": (
+        "Gunshot, gunfire",
+        "Machine gun",
+        "Fusillade",
+        "Artillery fire",
+        "Cap gun",
+        "Zing",
+    ),
     "calm ambient music": ("Ambient music", "Music", "New-age music", "Background music"),
 }
 

@@ -150,8 +150,8 @@ def test_a_slow_handler_gets_the_newest_frame_and_all_events(
     recorder.until(lambda: len(recorder.events()) == 100 and last_frame_came())
     assert recorder.events() == [f"event {number}" for number in range(100)]
     until(lambda: client.stats.events_unacked == 0)
+    until(lambda: client.stats.frames_sent + client.stats.frames_dropped == 101)
     status, stats = server.status, client.stats
-    assert stats.frames_sent + stats.frames_dropped == 101
     assert status.frames == stats.frames_sent
     assert len(recorder.messages(Frame)) == status.frames - status.frames_conflated
 

@@ -247,7 +247,8 @@ def test_whole_weights_are_good_and_damaged_ones_are_bad(tmp_path: Path) -> None
         (tmp_path / folder / "SHA256SUMS").write_text(f"{digest}  net.onnx\n")
     (tmp_path / "broken" / "net.onnx").write_bytes(b"weightz")
     found = names(list(doctor.weight_checks(tmp_path)))
-    assert found == {"weights of broken": "bad", "weights of whole": "good"}
+    name = tmp_path.name
+    assert found == {f"{name}/broken": "bad", f"{name}/whole": "good"}
 
 
 @pytest.mark.usefixtures("tones")

@@ -56,9 +56,7 @@ def test_generating_leaves_the_state_alone_and_repeats_bit_for_bit(
     np.testing.assert_array_equal(first, second)
 
 
-def test_new_input_never_changes_past_output(
-    generator: ChunkGenerator, rain: Conditioning
-) -> None:
+def test_new_input_never_changes_past_output(generator: ChunkGenerator, rain: Conditioning) -> None:
     same = run(generator, [rain] * 3)
     other = run(generator, [rain, rain, null_conditioning()])
     np.testing.assert_array_equal(same[:2], other[:2])

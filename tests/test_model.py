@@ -1,4 +1,4 @@
-"""The networks: streaming is offline, the future never changes the past, all chunks at once is one by one."""
+"""The networks: streaming is offline, and all chunks at once are the chunks one by one."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from diegetic.config import LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
 from diegetic.model.decoder import Decoder
-from diegetic.model.dit import BLOCKS, HEAD_DIM, HEADS, HIDDEN, DiT, Memory
+from diegetic.model.dit import BLOCKS, HEAD_DIM, HEADS, HIDDEN, Cross, DiT, Memory
 from diegetic.model.spectral import (
     BANDS,
     FRAMES_PER_LATENT,
@@ -19,7 +19,7 @@ from diegetic.model.spectral import (
 )
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
 from diegetic.training.codec_trainer import synthesise
-from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_memory
+from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_cross
 
 CONFIG = StreamConfig()
 
@@ -50,8 +50,8 @@ def said(count: int) -> tuple[Tensor, ...]:
     )
 
 
-def repeated(memory: Memory, count: int) -> Memory:
-    return Memory(*(x.expand(count, *x.shape[1:]) for x in vars(memory).values()))
+def repeated(cross: Cross, count: int) -> Cross:
+    return Cross(*(x.expand(count, *x.shape[1:]) for x in vars(cross).values()))
 
 
 @torch.no_grad()
@@ -62,24 +62,26 @@ def test_all_chunks_at_once_are_the_chunks_one_by_one(dit: DiT) -> None:
     clean = torch.randn(batch, len(where.clean_positions), LATENT_DIM)
     noisy = torch.randn(batch, chunks, CONFIG.chunk_latents, LATENT_DIM)
     t, guidance = torch.rand(batch, chunks), 1 + torch.rand(batch, chunks)
-    cross = Memory(*dit.conditioning(*said(batch * chunks)))
+    cross = Cross(*dit.conditioning(*said(batch * chunks)))
     nothing_hidden = torch.zeros(batch, clean.shape[1])
     together = noisy_pass(
         dit, noisy, t, guidance, cross, clean_pass(dit, clean, where), where, nothing_hidden
     )
-    null = repeated(null_memory(dit), batch)
+    null = repeated(null_cross(dit), batch)
     keys = torch.zeros(batch, BLOCKS, HEADS, ring, HEAD_DIM)
     values, bias = torch.zeros_like(keys), torch.full((batch, ring), HIDDEN)
     for k in range(chunks):
         prefix = Memory(keys, values, bias)
         index = torch.arange(batch) * chunks + k
-        mine = Memory(cross.keys[index], cross.values[index], cross.bias[index])
+        mine = Cross(*(x[index] for x in vars(cross).values()))
         velocity, _, _ = dit(noisy[:, k], t[:, k], guidance[:, k], mine, prefix)
         # float32 sums in another order through eight blocks
         torch.testing.assert_close(velocity, together[:, k], atol=5e-6, rtol=1e-5)
         if k + 1 < chunks:
             heard = clean[:, k * hop : (k + 1) * hop]
-            _, new_keys, new_values = dit(heard, torch.zeros(batch), torch.ones(batch), null, prefix)
+            _, new_keys, new_values = dit(
+                heard, torch.zeros(batch), torch.ones(batch), null, prefix
+            )
             keys = torch.cat((keys, new_keys), 3)[:, :, :, hop:]
             values = torch.cat((values, new_values), 3)[:, :, :, hop:]
             bias = torch.cat((bias, torch.zeros(batch, hop)), 1)[:, hop:]
@@ -89,16 +91,20 @@ def test_all_chunks_at_once_are_the_chunks_one_by_one(dit: DiT) -> None:
 def test_absent_slots_are_not_seen(dit: DiT) -> None:
     words, frames, values, times, present = said(1)
     present[:, 3] = 0
-    keys, stacked, bias = dit.conditioning(words, frames, values, times, present)
+    keys, stacked, bias, gist = dit.conditioning(words, frames, values, times, present)
     words = words.clone()
     words[:, 3] = 9.0
-    other_keys, other_stacked, _ = dit.conditioning(words, frames, values, times, present)
+    other_keys, other_stacked, _, other_gist = dit.conditioning(
+        words, frames, values, times, present
+    )
     ring = CONFIG.prefix_latents
     shape = (1, BLOCKS, HEADS, ring, HEAD_DIM)
     prefix = Memory(torch.zeros(shape), torch.zeros(shape), torch.full((1, ring), HIDDEN))
     latents, one = torch.randn(1, 10, LATENT_DIM), torch.ones(1)
-    first, _, _ = dit(latents, one, one, Memory(keys, stacked, bias), prefix)
-    second, _, _ = dit(latents, one, one, Memory(other_keys, other_stacked, bias), prefix)
+    first, _, _ = dit(latents, one, one, Cross(keys, stacked, bias, gist), prefix)
+    second, _, _ = dit(
+        latents, one, one, Cross(other_keys, other_stacked, bias, other_gist), prefix
+    )
     torch.testing.assert_close(first, second, atol=0, rtol=0)
 
 

@@ -1,7 +1,8 @@
-"""An independent listener: YAMNet (Apache-2.0, 521 AudioSet classes, 16 kHz mono) names what it hears.
+"""An independent listener: YAMNet (Apache-2.0) names what it hears.
 
-It knows nothing of how our sounds are made. It hears to 8 kHz only and is weak on one-shots shorter than
-half a second. Clips are peak-normalised first, because quiet ones otherwise read as "Silence".
+It knows 521 AudioSet classes and nothing of how our sounds are made. It hears 16 kHz mono, so up to
+8 kHz only, and is weak on one-shots shorter than half a second. Clips are peak-normalised first,
+because quiet ones otherwise read as "Silence".
 """
 
 import csv
@@ -35,7 +36,9 @@ class Judge:
             if t["name"].endswith("global_average_pooling2d/Mean")
         )
 
-    def hear(self, samples: NDArray[np.float32], rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def hear(
+        self, samples: NDArray[np.float32], rate: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Samples (n, channels) -> mean class probabilities (521,) and mean embedding (1024,)."""
         mono = soxr.resample(samples.mean(1), rate, RATE).astype(np.float32)
         peak = np.abs(mono).max(initial=0.0)

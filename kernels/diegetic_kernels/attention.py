@@ -17,8 +17,8 @@ def attention(
         q: queries, already normalised and rotated.
         k: keys, likewise.
         v: values.
-        bias: added to the scaled scores, broadcastable to (B, H, M, N); -inf hides a key. Every query
-            must see at least one key.
+        bias: added to the scaled scores, broadcastable to (B, H, M, N); -inf hides a key. Every
+            query must see at least one key.
         impl: `reference` is the specification, `sdpa` torch's fused kernel, `auto` the quicker one.
 
     Raises:
@@ -29,7 +29,8 @@ def attention(
             "q must be (B, H, M, D) and k, v (B, H, N, D), "
             f"got {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}"
         )
-    if impl == "auto":  # torch's fused kernel on a CPU is slower backwards, at our sizes, than the sum itself
+    if impl == "auto":
+        # On a CPU torch's fused kernel is slower backwards, at our sizes, than the sum itself.
         impl = "sdpa" if q.is_cuda else "reference"
     if impl == "reference":
         return _reference(q, k, v, bias)
@@ -40,5 +41,5 @@ def attention(
 
 def _reference(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     """The definition; torch accumulates sums and softmax of half-precision tensors in float32."""
-    scores = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3) + bias
+    scores: Tensor = (q * float(q.shape[3]) ** -0.5) @ k.transpose(2, 3) + bias
     return (scores.softmax(dim=3).to(v.dtype) @ v).to(q.dtype)

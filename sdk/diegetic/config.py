@@ -2,6 +2,8 @@
 
     chunk k    |<------- hop ------->|<- overlap ->|
     chunk k+1                        |<- overlap ->|<- ... ->|
+
+The overlap of two chunks is crossfaded, so each chunk brings one hop of new audio.
 """
 
 from dataclasses import dataclass
@@ -38,7 +40,9 @@ class StreamConfig:
         for name in ("hop", "overlap", "prefix", "lookahead"):
             _latents(name, getattr(self, name))
         if self.overlap >= self.hop:
-            raise DiegeticError(f"overlap must be shorter than hop ({self.hop} s), got {self.overlap} s")
+            raise DiegeticError(
+                f"overlap must be shorter than hop ({self.hop} s), got {self.overlap} s"
+            )
 
     @property
     def hop_latents(self) -> int:

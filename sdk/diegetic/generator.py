@@ -5,8 +5,9 @@
                                    v
                     keys and values join the prefix ring
 
-A state is a value: keep it, go back to it, fork it. The noise at a place in the stream depends on the
-seed and the place alone, so the overlap and the next chunk's beginning start from the same noise.
+A state is a value: keep it, go back to it, fork it. The noise at a place in the stream depends on
+the seed and the place alone, so the overlap and the next chunk's beginning start from the same
+noise.
 """
 
 from dataclasses import dataclass
@@ -122,7 +123,9 @@ class ChunkGenerator:
         white = noise[:, LATENT_DIM:].reshape(-1, 2).T[:, SAMPLES_PER_LATENT - DELAY :]
         detail = noise_spectra(np.ascontiguousarray(white))[None]
         split = hop * shapes.frames_per_latent
-        spectra, decoder = self._networks.decode(latents[:, :hop], detail[:, :, :split], state.decoder)
+        spectra, decoder = self._networks.decode(
+            latents[:, :hop], detail[:, :, :split], state.decoder
+        )
         head, tail = synthesise(spectra[0], state.tail)
         spectra, _ = self._networks.decode(latents[:, hop:], detail[:, :, split:], decoder)
         overlap, _ = synthesise(spectra[0], tail)
@@ -131,9 +134,9 @@ class ChunkGenerator:
 
 
 def position_noise(seed: int, position: int, count: int) -> FloatArray:
-    """Standard normal (count, LATENT_DIM + 2 * SAMPLES_PER_LATENT): the same for a place however it is cut.
+    """Standard normal (count, LATENT_DIM + 2 * SAMPLES_PER_LATENT), one row a latent.
 
-    Row 0 belongs to the latent before `position`.
+    A row is the same however the stream is cut. Row 0 belongs to the latent before `position`.
     """
     width = LATENT_DIM + 2 * SAMPLES_PER_LATENT
     rows = [
@@ -176,7 +179,9 @@ def load_generator(
         try:
             from diegetic.torch_backend import TorchNetworks
         except ModuleNotFoundError as error:
-            raise DiegeticError("the torch backend needs torch: pip install 'diegetic[torch]'") from error
+            raise DiegeticError(
+                "the torch backend needs torch: pip install 'diegetic[torch]'"
+            ) from error
         networks = TorchNetworks(folder, threads)
     else:
         raise DiegeticError(f"backend must be 'auto', 'onnx' or 'torch', got {backend!r}")

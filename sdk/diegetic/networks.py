@@ -30,6 +30,13 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Cross(Memory):
+    """The conditioning: what is attended to, and its gist (B, width), which steers all blocks."""
+
+    summary: FloatArray
+
+
+@dataclass(frozen=True)
 class Shapes:
     """What the weights fix: sizes of the states that the generator carries."""
 
@@ -46,12 +53,12 @@ class Networks(Protocol):
     @property
     def shapes(self) -> Shapes: ...
 
-    def condition(self, said: Conditioning) -> Memory:
+    def condition(self, said: Conditioning) -> Cross:
         """Keys and values of the conditioning's tokens."""
         ...
 
     def evaluate(
-        self, latents: FloatArray, t: float, guidance: float, cross: Memory, prefix: Memory
+        self, latents: FloatArray, t: float, guidance: float, cross: Cross, prefix: Memory
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Velocity (B, T, C), and keys and values (B, layers, heads, T, head size) of `latents`."""
         ...

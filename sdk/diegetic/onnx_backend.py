@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 
 from diegetic.errors import WeightsError
-from diegetic.networks import FloatArray, Memory, Shapes
+from diegetic.networks import Cross, FloatArray, Memory, Shapes
 from diegetic.snapshot import Conditioning
 from diegetic.weights import FORMAT, check_weights
 
@@ -21,7 +21,7 @@ class OnnxNetworks:
         """Open the weights in `folder`.
 
         Raises:
-            WeightsError: a file is missing, damaged, of another version, or ONNX Runtime refuses it.
+            WeightsError: a file is missing, damaged, of another version or refused by ONNX Runtime.
         """
         check_weights(folder)
         options = onnxruntime.SessionOptions()
@@ -31,13 +31,14 @@ class OnnxNetworks:
         options.log_severity_level = 3
 
         def load(name: str) -> onnxruntime.InferenceSession:
+            path = folder / f"{name}.onnx"
             try:
                 return onnxruntime.InferenceSession(
-                    str(folder / f"{name}.onnx"), options, providers=["CPUExecutionProvider"]
+                    str(path), options, providers=["CPUExecutionProvider"]
                 )
             except Exception as error:  # ONNX Runtime raises bare exceptions of many kinds
                 raise WeightsError(
-                    f"ONNX Runtime {onnxruntime.__version__} cannot open {folder / name}.onnx: {error}"
+                    f"ONNX Runtime {onnxruntime.__version__} cannot open {path}: {error}"
                 ) from error
 
         self._conditioning = load("conditioning")
@@ -45,13 +46,15 @@ class OnnxNetworks:
         self._decoder = load("decoder")
         meta = self._transformer.get_modelmeta().custom_metadata_map
         if meta.get("format") != FORMAT:
-            raise WeightsError(f"weights must be of format {FORMAT}, got {meta.get('format')}: {folder}")
+            raise WeightsError(
+                f"weights must be of format {FORMAT}, got {meta.get('format')}: {folder}"
+            )
         layers, heads, head_dim, per_latent, *state = json.loads(meta["shapes"])
         self.shapes = Shapes(layers, heads, head_dim, tuple(state), per_latent)
 
-    def condition(self, said: Conditioning) -> Memory:
+    def condition(self, said: Conditioning) -> Cross:
         """Keys and values of the conditioning's tokens."""
-        keys, values, bias = self._conditioning.run(
+        keys, values, bias, summary = self._conditioning.run(
             None,
             {
                 "words": said.words[None],
@@ -61,10 +64,10 @@ class OnnxNetworks:
                 "present": said.present[None].astype(np.float32),
             },
         )
-        return Memory(keys, values, bias)
+        return Cross(keys, values, bias, summary)
 
     def evaluate(
-        self, latents: FloatArray, t: float, guidance: float, cross: Memory, prefix: Memory
+        self, latents: FloatArray, t: float, guidance: float, cross: Cross, prefix: Memory
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Velocity, and keys and values of `latents`."""
         batch = latents.shape[0]
@@ -77,6 +80,7 @@ class OnnxNetworks:
                 "cross_keys": cross.keys,
                 "cross_values": cross.values,
                 "cross_bias": cross.bias,
+                "summary": cross.summary,
                 "prefix_keys": prefix.keys,
                 "prefix_values": prefix.values,
                 "prefix_bias": prefix.bias,

@@ -53,7 +53,7 @@ def render(
         with soundfile.SoundFile(target, "w", RATE, CHANNELS, subtype=subtype) as file:
             while written < length:
                 samples = session.read(STEP)[: length - written]
-                samples = samples * _closing_fade(written, len(samples), length)
+                samples = samples.clip(-1, 1) * _closing_fade(written, len(samples), length)
                 file.write(samples)
                 written += len(samples)
                 energy += float(np.square(samples, dtype=np.float64).sum())

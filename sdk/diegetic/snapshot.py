@@ -1,7 +1,8 @@
 """What the world said about [t0, t1), and what the networks get to see of it.
 
-A `Snapshot` is made of words, numbers and pictures; a `Conditioning` is the same as arrays, in a fixed
-layout of token slots. Times inside a `Conditioning` are seconds relative to the start of the chunk.
+A `Snapshot` is made of words, numbers and pictures; a `Conditioning` is the same as arrays, in a
+fixed layout of token slots. Times inside a `Conditioning` are seconds relative to the start of the
+chunk.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ SWITCH_SLOTS = 2
 PARAMETER_SLOTS = 3
 EVENT_SLOTS = 4
 FRAME_SLOTS = 4
-WORD_SLOTS = TEXT_SLOTS + SWITCH_SLOTS + PARAMETER_SLOTS + EVENT_SLOTS  # all slots that live in text space
+# All slots that live in text space.
+WORD_SLOTS = TEXT_SLOTS + SWITCH_SLOTS + PARAMETER_SLOTS + EVENT_SLOTS
 SLOTS = WORD_SLOTS + FRAME_SLOTS
 
 
@@ -34,7 +36,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture the player saw at `time`: `pixels` is (height, width, 3) uint8 RGB, top row first."""
+    """What the player saw at `time`: `pixels` is (height, width, 3) uint8 RGB, top row first."""
 
     pixels: NDArray[np.uint8]
     time: float

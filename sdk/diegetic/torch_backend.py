@@ -10,10 +10,11 @@ from diegetic.errors import WeightsError
 from diegetic.model import decoder as decoder_model
 from diegetic.model import dit as dit_model
 from diegetic.model.decoder import Decoder
+from diegetic.model.dit import Cross as TorchCross
 from diegetic.model.dit import DiT
 from diegetic.model.dit import Memory as TorchMemory
 from diegetic.model.spectral import FRAMES_PER_LATENT
-from diegetic.networks import FloatArray, Memory, Shapes
+from diegetic.networks import Cross, FloatArray, Memory, Shapes
 from diegetic.snapshot import Conditioning
 from diegetic.weights import FORMAT, TENSORS, check_weights
 
@@ -54,15 +55,15 @@ class TorchNetworks:
                 raise WeightsError(f"{folder / TENSORS} has other shapes: {error}") from error
 
     @torch.inference_mode()
-    def condition(self, said: Conditioning) -> Memory:
+    def condition(self, said: Conditioning) -> Cross:
         """Keys and values of the conditioning's tokens."""
         arrays = (said.words, said.frames, said.values, said.times, said.present)
         tensors = (torch.from_numpy(array[None].astype(np.float32)) for array in arrays)
-        return Memory(*(tensor.numpy() for tensor in self._dit.conditioning(*tensors)))
+        return Cross(*(tensor.numpy() for tensor in self._dit.conditioning(*tensors)))
 
     @torch.inference_mode()
     def evaluate(
-        self, latents: FloatArray, t: float, guidance: float, cross: Memory, prefix: Memory
+        self, latents: FloatArray, t: float, guidance: float, cross: Cross, prefix: Memory
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Velocity, and keys and values of `latents`."""
         batch = latents.shape[0]
@@ -70,8 +71,8 @@ class TorchNetworks:
             torch.from_numpy(latents),
             torch.full((batch,), t),
             torch.full((batch,), guidance),
-            _tensors(cross),
-            _tensors(prefix),
+            TorchCross(*(torch.from_numpy(array) for array in vars(cross).values())),
+            TorchMemory(*(torch.from_numpy(array) for array in vars(prefix).values())),
         )
         return velocity.numpy(), keys.numpy(), values.numpy()
 
@@ -83,8 +84,3 @@ class TorchNetworks:
         arrays = (latents, noise, state)
         spectra, after = self._decoder(*(torch.from_numpy(array) for array in arrays))
         return spectra.numpy(), after.numpy()
-
-
-def _tensors(memory: Memory) -> TorchMemory:
-    arrays = (memory.keys, memory.values, memory.bias)
-    return TorchMemory(*(torch.from_numpy(array) for array in arrays))

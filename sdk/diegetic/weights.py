@@ -1,4 +1,4 @@
-"""The shipped weights: one safetensors file, three ONNX graphs that point into it, and their sums."""
+"""The shipped weights: one safetensors file, three ONNX graphs that point into it, their sums."""
 
 import hashlib
 from pathlib import Path
@@ -32,7 +32,8 @@ def check_weights(folder: Path) -> None:
         if got != sums.get(name):
             expected = sums.get(name, "a line in " + SUMS)[:12]
             raise WeightsError(
-                f"{folder / name} is damaged: expected sha256 {expected}…, got {got[:12]}…: {remedy}"
+                f"{folder / name} is damaged: expected sha256 {expected}…, "
+                f"got {got[:12]}…: {remedy}"
             )
 
 

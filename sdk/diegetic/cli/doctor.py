@@ -31,6 +31,7 @@ EXTRAS = {
     "torch": ("torch", "safetensors"),
     "train": ("torch", "safetensors", "onnx", "onnxscript", "scipy", "vizdoom"),
 }
+ENGINES = {"auto": "ONNX Runtime", "onnx": "ONNX Runtime", "torch": "torch"}
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -101,7 +102,7 @@ def weight_checks(package: Path) -> Iterator[Check]:
     for sums in sorted(package.rglob(SUMS)):
         folder = sums.parent
         names = [line.partition("  ")[2] for line in sums.read_text().splitlines() if line]
-        name = f"weights of {folder.relative_to(package).as_posix()}"
+        name = folder.relative_to(package.parent).as_posix()
         try:
             size = sum(len(read_checked(folder, file)) for file in names)
         except WeightsError as error:
@@ -122,7 +123,7 @@ def _first_sound(arguments: argparse.Namespace) -> Check:
         stages = session.records()[-1].stages_ms
     took = sum(stages.values())
     finding = (
-        f"backend {arguments.backend}: loaded and sounding after {cold:.1f} s; "
+        f"{ENGINES[arguments.backend]}: loaded and sounding after {cold:.1f} s; "
         f"then {hop * 1000:.0f} ms of sound in {took:.0f} ms "
         f"(RTF {took / 1000 / hop:.2f}, {arguments.nfe} evaluations)"
     )

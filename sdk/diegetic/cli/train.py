@@ -1,7 +1,9 @@
-"""`diegetic train`: the recipe of the shipped weights, in steps that can be repeated and resumed."""
+"""`diegetic train`: the recipe of the shipped weights, in steps that can be repeated or resumed."""
 
 import argparse
 from pathlib import Path
+
+from diegetic.cli.shared import count
 
 STEPS = ("codec", "scenes", "transformer", "export", "all")
 
@@ -12,11 +14,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="folder of `diegetic data` (data)"
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/v0"), help="checkpoints, logs (runs/v0)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/v0"), help="checkpoints, logs (runs/v0)"
+    )
     parser.add_argument("--weights", type=Path, help="where `export` writes (OUT/weights)")
-    parser.add_argument("--codec-minutes", type=float, default=60.0, help="time to train (60)")
-    parser.add_argument("--transformer-minutes", type=float, default=90.0, help="likewise (90)")
-    parser.add_argument("--scenes", type=int, default=24_000, help="scenes composed (24000)")
+    parser.add_argument("--codec-steps", type=count, default=2500, help="length (2500)")
+    parser.add_argument("--transformer-steps", type=count, default=4000, help="length (4000)")
+    parser.add_argument("--scenes", type=count, default=16_000, help="scenes composed (16000)")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
 
 
@@ -34,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     codec, transformer = out / "codec.pt", out / "dit.pt"
     steps = STEPS[:-1] if arguments.step == "all" else (arguments.step,)
     if "codec" in steps:
-        train_codec(build, out, CodecTraining(minutes=arguments.codec_minutes, seed=seed))
+        train_codec(build, out, CodecTraining(steps=arguments.codec_steps, seed=seed))
     if "scenes" in steps:
         build_scenes(build, codec, arguments.data / "scenes", arguments.scenes, seed)
     if "transformer" in steps:
-        settings = DiTTraining(minutes=arguments.transformer_minutes, seed=seed)
+        settings = DiTTraining(steps=arguments.transformer_steps, seed=seed)
         train_dit(arguments.data / "scenes", out, settings)
     if "export" in steps:
         export(codec, transformer, arguments.weights or out / "weights")

@@ -1,10 +1,11 @@
 """Latents to spectra: a causal convolutional network that adds detail and phase to band levels.
 
-The band levels that the latents stand for are interpolated to bins. For mid and side the network predicts
-two magnitudes a bin, as residuals of the log levels: of a tonal part, whose phase it predicts too, and of a
-noisy part, which shapes the spectra of white noise (as in DDSP, arXiv 2001.04643). Rain stays rough because
-its roughness is given, not guessed. The spectra become sound by an inverse STFT with overlap-add outside
-this network (`diegetic.codec`), `WINDOW - HOP` samples late.
+The band levels that the latents stand for are interpolated to bins. For mid and side the network
+predicts two magnitudes a bin, as residuals of the log levels: of a tonal part, whose phase it
+predicts too, and of a noisy part, which shapes the spectra of white noise (as in DDSP, arXiv
+2001.04643). Rain stays rough because its roughness is given, not guessed. The spectra become sound
+by an inverse STFT with overlap-add outside this network (`diegetic.codec`), `WINDOW - HOP` samples
+late.
 """
 
 import torch
@@ -65,7 +66,7 @@ class Decoder(nn.Module):
         self.phase = nn.Linear(WIDTH, 4 * BINS)
         self.register_buffer("mid_bins", interpolation_matrix(MID_BANDS), persistent=False)
         self.register_buffer("side_bins", interpolation_matrix(SIDE_BANDS), persistent=False)
-        # A steady tone in bin k turns by k quarter turns a frame; the network predicts what is left.
+        # A steady tone in bin k turns by k quarter turns a frame; the network predicts the rest.
         turns = torch.arange(FRAMES_PER_LATENT)[:, None] * torch.arange(BINS)[None] % 4
         cos = torch.tensor([1.0, 0.0, -1.0, 0.0])[turns]
         sin = torch.tensor([0.0, 1.0, 0.0, -1.0])[turns]
@@ -86,12 +87,14 @@ class Decoder(nn.Module):
             state: (B, BLOCKS, KERNEL - 1, WIDTH).
 
         Returns:
-            Spectra (B, 2 (mid, side), T * FRAMES_PER_LATENT, BINS, 2 (real, imaginary)) and the state.
+            Spectra (B, 2, T * FRAMES_PER_LATENT, BINS, 2), of mid and side, real and imaginary
+            part last, and the next state.
         """
         batch, frames = latents.shape[0], latents.shape[1] * FRAMES_PER_LATENT
         levels = self.latents.levels(latents.float())
         coarse = torch.stack(
-            (levels[..., :MID_BANDS] @ self.mid_bins.T, levels[..., MID_BANDS:] @ self.side_bins.T), 1
+            (levels[..., :MID_BANDS] @ self.mid_bins.T, levels[..., MID_BANDS:] @ self.side_bins.T),
+            1,
         )
         x = self.enter(levels * 0.25 + 1.0)
         pasts = []
@@ -99,10 +102,14 @@ class Decoder(nn.Module):
             x, past = block(x, state[:, k])
             pasts.append(past)
         x = self.norm(x)
-        residual = self.magnitude(x).float().reshape(batch, frames, 2, 2, BINS).permute(2, 0, 3, 1, 4)
+        residual = (
+            self.magnitude(x).float().reshape(batch, frames, 2, 2, BINS).permute(2, 0, 3, 1, 4)
+        )
         phase = self.phase(x).float().reshape(batch, frames, 2, BINS, 2).transpose(1, 2)
         # A band at the floor is silent, not -80 dB of hiss.
-        tonal, noisy = (torch.exp((coarse + residual).clamp(max=3.0)) - FLOOR).clamp(min=0).unbind(0)
+        tonal, noisy = (
+            (torch.exp((coarse + residual).clamp(max=3.0)) - FLOOR).clamp(min=0).unbind(0)
+        )
         real, imaginary = phase[..., 0], phase[..., 1]
         tonal = tonal * torch.rsqrt(real.square() + imaginary.square() + 1e-6)
         rotation = self.rotation.repeat(1, latents.shape[1], 1)

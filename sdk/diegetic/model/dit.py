@@ -5,11 +5,12 @@
 
 Clean latents attend to themselves block by block, once, without conditioning; their keys and values
 live in a ring. The noisy chunk attends to the ring and to itself, and by cross-attention to the
-conditioning tokens. Rotary positions count from the chunk's start, in latents, for all three, so that
-nothing depends on how long a stream has played.
+conditioning tokens. Rotary positions count from the chunk's start, in latents, for all three, so
+that nothing depends on how long a stream has played.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +48,15 @@ class Memory:
     bias: Tensor
 
 
+@dataclass(frozen=True)
+class Cross(Memory):
+    """The conditioning: what is attended to, and its gist (B, WIDTH), which steers all blocks."""
+
+    summary: Tensor
+
+
 def rotary(positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (..., ROTARY / 2) of rotary embedding (arXiv 2104.09864) at `positions` (...,)."""
+    """Rotary embedding (arXiv 2104.09864) of `positions` (...,): cos and sin (..., ROTARY / 2)."""
     half = ROTARY // 2
     steps = torch.arange(half, dtype=torch.float32, device=positions.device)
     angle = positions.float()[..., None] * 10_000.0 ** (-steps / half)
@@ -78,6 +86,11 @@ def split_heads(x: Tensor) -> Tensor:
     return x.reshape(x.shape[0], x.shape[1], HEADS, HEAD_DIM).transpose(1, 2)
 
 
+def in_groups(x: Tensor, groups: int) -> Tensor:
+    """(B, N, WIDTH) -> (B, groups, N / groups, WIDTH): the chunks of a clip, or one alone."""
+    return x.reshape(x.shape[0], groups, -1, WIDTH)
+
+
 def merge_heads(x: Tensor) -> Tensor:
     """(B, HEADS, N, HEAD_DIM) -> (B, N, WIDTH)."""
     return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], WIDTH)
@@ -96,21 +109,27 @@ class ConditioningNet(nn.Module):
         self.kind = nn.Embedding(7, WIDTH)
         self.null = nn.Parameter(torch.randn(WIDTH) * 0.02)
         self.norm = nn.LayerNorm(WIDTH, bias=False)
-        self.mlp = nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.SiLU(), nn.Linear(2 * WIDTH, WIDTH))
+        self.mlp = nn.Sequential(
+            nn.Linear(WIDTH, 2 * WIDTH), nn.SiLU(), nn.Linear(2 * WIDTH, WIDTH)
+        )
         self.out_norm = nn.LayerNorm(WIDTH, bias=False)
         self.key = nn.Linear(WIDTH, BLOCKS * WIDTH, bias=False)
         self.value = nn.Linear(WIDTH, BLOCKS * WIDTH, bias=False)
         self.key_norm = nn.LayerNorm(HEAD_DIM, bias=False)
+        self.sentence = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.mean = nn.Linear(WIDTH, WIDTH, bias=False)
+        nn.init.zeros_(self.sentence.weight)
+        nn.init.zeros_(self.mean.weight)
         sizes = (1, TEXT_SLOTS - 1, SWITCH_SLOTS, PARAMETER_SLOTS, EVENT_SLOTS, FRAME_SLOTS)
         kinds = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
         self.register_buffer("kinds", kinds, persistent=False)
 
     def forward(
         self, words: Tensor, frames: Tensor, values: Tensor, times: Tensor, present: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Shapes as in `diegetic.snapshot.Conditioning`, with a batch axis; returns a `Memory`'s fields.
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Embed slots, shaped as in `diegetic.snapshot.Conditioning` with a batch axis in front.
 
-        `present` is 1.0 or 0.0.
+        `present` is 1.0 or 0.0. Returned are the fields of a `Cross`.
         """
         batch = words.shape[0]
         seen = torch.cat((self.word(words * TEXT_DIM**0.5), self.frame(frames)), dim=1)
@@ -124,11 +143,13 @@ class ConditioningNet(nn.Module):
         keys = rotate(keys, rotary(positions[:, None, None]))
         stacked = self.value(tokens).reshape(shape).permute(0, 2, 3, 1, 4)
         bias = (functional.pad(present, (0, 1), value=1.0) - 1.0) * -HIDDEN
-        return keys, stacked, bias
+        said = tokens[:, :-1] * present[:, :, None]
+        mean = said.sum(1) / present.sum(1, keepdim=True).clamp(min=1.0)
+        return keys, stacked, bias, self.sentence(said[:, 0]) + self.mean(mean)
 
 
 class Block(nn.Module):
-    """Self-attention over prefix and chunk, cross-attention, MLP; each scaled, shifted and gated."""
+    """Self-attention over prefix and chunk, cross-attention, MLP; each scaled, shifted, gated."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,21 +161,26 @@ class Block(nn.Module):
         self.cross_out = nn.Linear(WIDTH, WIDTH, bias=False)
         self.enter = nn.Linear(WIDTH, EXPANSION * WIDTH)
         self.leave = nn.Linear(EXPANSION * WIDTH, WIDTH)
-        self.q_norm, self.k_norm, self.cross_norm = (nn.LayerNorm(HEAD_DIM, bias=False) for _ in range(3))
+        self.q_norm, self.k_norm, self.cross_norm = (
+            nn.LayerNorm(HEAD_DIM, bias=False) for _ in range(3)
+        )
 
     def steering(self, steer: Tensor) -> tuple[Tensor, ...]:
-        """This block's 9 scales, shifts and gates, each (B, G, 1, WIDTH), from the shared (B, G, 9, WIDTH)."""
+        """This block's 9 scales, shifts and gates, each (B, G, 1, WIDTH).
+
+        `steer` (B, G, 9, WIDTH) is shared by all blocks.
+        """
         return (steer + self.modulation)[:, :, :, None].unbind(2)
 
     def modulate(self, x: Tensor, steer: tuple[Tensor, ...], part: int) -> Tensor:
         """Norm, scale and shift of sub-layer `part`; `x` is (B, N, WIDTH), N in G equal groups."""
-        grouped = self.norms[part](x).unflatten(1, (steer[0].shape[1], -1))
+        grouped = in_groups(self.norms[part](x), steer[0].shape[1])
         return (grouped * (1 + steer[3 * part]) + steer[3 * part + 1]).flatten(1, 2)
 
     def gated(self, x: Tensor, change: Tensor, steer: tuple[Tensor, ...], part: int) -> Tensor:
         """Add `change` (B, N, WIDTH) to `x`, scaled by the gate of sub-layer `part`."""
-        groups = steer[0].shape[1]
-        return x + (steer[3 * part + 2] * change.unflatten(1, (groups, -1))).flatten(1, 2)
+        grouped = in_groups(change, steer[0].shape[1])
+        return x + (steer[3 * part + 2] * grouped).flatten(1, 2)
 
     def project(self, x: Tensor, steer: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of self-attention: normalised, not yet rotated."""
@@ -165,7 +191,8 @@ class Block(nn.Module):
         return self.gated(x, self.self_out(merge_heads(attended)), steer, 0)
 
     def cross_queries(self, x: Tensor, steer: tuple[Tensor, ...]) -> Tensor:
-        return self.cross_norm(split_heads(self.cross_q(self.modulate(x, steer, 1))))
+        q = split_heads(self.cross_q(self.modulate(x, steer, 1)))
+        return cast(Tensor, self.cross_norm(q))
 
     def after_cross(self, x: Tensor, attended: Tensor, steer: tuple[Tensor, ...]) -> Tensor:
         """Add what cross-attention found, then the MLP."""
@@ -184,7 +211,7 @@ class DiT(nn.Module):
         self.time = nn.Sequential(nn.Linear(64, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH))
         self.guidance = nn.Linear(16, WIDTH)
         self.steer = nn.Linear(WIDTH, 9 * WIDTH)
-        self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
+        self.blocks = cast(list[Block], nn.ModuleList(Block() for _ in range(BLOCKS)))
         self.final = nn.Linear(WIDTH, 2 * WIDTH)
         self.leave = nn.Linear(WIDTH, LATENT_DIM)
         self.final_norm = nn.LayerNorm(WIDTH, elementwise_affine=False)
@@ -193,11 +220,15 @@ class DiT(nn.Module):
             nn.init.zeros_(layer.bias)
         for block in self.blocks:
             with torch.no_grad():
-                block.modulation[[2, 5, 8]] = 0.5  # type: ignore[index]
+                block.modulation[[2, 5, 8]] = 0.5
 
-    def embed_time(self, t: Tensor, guidance: Tensor) -> Tensor:
-        """`t` and `guidance`, both (...,), to (..., WIDTH); guidance enters as its inverse, in (0, 1]."""
-        hidden = self.time(fourier(t, 32, 1.0, 300.0)) + self.guidance(fourier(1 / guidance, 8, 0.5, 12.0))
+    def embed_time(self, t: Tensor, guidance: Tensor, summary: Tensor) -> Tensor:
+        """Embed `t` and `guidance` (...,), `summary` (..., WIDTH): the sum steers all blocks.
+
+        Guidance enters as its inverse, in (0, 1].
+        """
+        hidden = self.time(fourier(t, 32, 1.0, 300.0)) + summary
+        hidden = hidden + self.guidance(fourier(1 / guidance, 8, 0.5, 12.0))
         return functional.silu(hidden)
 
     def forward(
@@ -205,7 +236,7 @@ class DiT(nn.Module):
         latents: Tensor,
         t: Tensor,
         guidance: Tensor,
-        cross: Memory,
+        cross: Cross,
         prefix: Memory,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One evaluation on one chunk.
@@ -224,29 +255,29 @@ class DiT(nn.Module):
         ring, count = prefix.keys.shape[3], latents.shape[1]
         turn = rotary(torch.arange(-ring, count, device=latents.device))
         own = (turn[0][ring:], turn[1][ring:])
-        emb = self.embed_time(t, guidance)[:, None]
+        emb = self.embed_time(t, guidance, cross.summary)[:, None]
         shared = self.steer(emb).unflatten(2, (9, WIDTH))
         self_bias = functional.pad(prefix.bias, (0, count))[:, None, None]
         cross_bias = cross.bias[:, None, None]
         x = self.enter(latents)
         keys, values = [], []
         for index, block in enumerate(self.blocks):
-            steer = block.steering(shared)  # type: ignore[operator]
-            q, k, v = block.project(x, steer)  # type: ignore[operator]
+            steer = block.steering(shared)
+            q, k, v = block.project(x, steer)
             keys.append(k)
             values.append(v)
             k = rotate(torch.cat((prefix.keys[:, index], k), dim=2), turn)
             v = torch.cat((prefix.values[:, index], v), dim=2)
             q = rotate(q, own)
             attended = attention(q, k, v, self_bias)
-            x = block.after_attention(x, attended, steer)  # type: ignore[operator]
-            q = rotate(block.cross_queries(x, steer), own)  # type: ignore[operator]
+            x = block.after_attention(x, attended, steer)
+            q = rotate(block.cross_queries(x, steer), own)
             attended = attention(q, cross.keys[:, index], cross.values[:, index], cross_bias)
-            x = block.after_cross(x, attended, steer)  # type: ignore[operator]
+            x = block.after_cross(x, attended, steer)
         return self.read_out(x, emb), torch.stack(keys, 1), torch.stack(values, 1)
 
     def read_out(self, x: Tensor, emb: Tensor) -> Tensor:
         """Hidden states (B, N, WIDTH) to velocity; `emb` is (B, G, WIDTH), N in G equal groups."""
         scale, shift = self.final(emb)[:, :, None].chunk(2, dim=-1)
-        grouped = self.final_norm(x).unflatten(1, (emb.shape[1], -1))
-        return self.leave(grouped * (1 + scale) + shift).flatten(1, 2)
+        grouped = in_groups(self.final_norm(x), emb.shape[1]) * (1 + scale) + shift
+        return cast(Tensor, self.leave(grouped)).flatten(1, 2)

@@ -4,8 +4,8 @@
     frame i    ....[-- window 960 --]       ends with its own 240 samples, so nothing looks ahead
     latent     64 numbers = PCA of 4 frames x (80 mid + 24 side) log levels
 
-The analysis is a fixed map (fitted once by PCA), so latents mean the same after every retraining of the
-decoder, are ordered by variance and linear in level (dB).
+The analysis is a fixed map (fitted once by PCA), so latents mean the same after every retraining of
+the decoder, are ordered by variance and linear in level (dB).
 """
 
 import math
@@ -41,7 +41,7 @@ def to_left_right(mid_side: Tensor) -> Tensor:
 
 
 def window() -> Tensor:
-    """The periodic Hann window, (WINDOW,), used for analysis and, with `SYNTHESIS_GAIN`, synthesis."""
+    """The periodic Hann window, (WINDOW,), for analysis and, with `SYNTHESIS_GAIN`, synthesis."""
     return torch.hann_window(WINDOW, periodic=True)
 
 
@@ -49,9 +49,9 @@ SYNTHESIS_GAIN = 1 / 1.5  # the sum of squared Hann windows at hop = window / 4
 
 
 def stft(signal: Tensor) -> Tensor:
-    """Spectra of causal frames: (..., samples) -> (..., samples / HOP, BINS), a full-scale sine near 1.
+    """Spectra of causal frames: (..., samples) -> (..., samples / HOP, BINS).
 
-    Frame i covers samples [HOP (i + 1) - WINDOW, HOP (i + 1)).
+    Frame i covers samples [HOP (i + 1) - WINDOW, HOP (i + 1)); a full-scale sine comes out near 1.
     """
     padded = torch.nn.functional.pad(signal.float(), (WINDOW - HOP, 0))
     frames = padded.unfold(-1, WINDOW, HOP) * window()
@@ -59,15 +59,16 @@ def stft(signal: Tensor) -> Tensor:
 
 
 def noise_spectra(noise: Tensor) -> Tensor:
-    """White noise (..., samples) of variance 1 -> (..., samples / HOP, BINS, 2), of mean power 1 a bin."""
-    return torch.view_as_real(stft(noise)) * (WINDOW / 4 / (0.375 * WINDOW) ** 0.5)
+    """White noise (..., samples) of variance 1 -> (..., samples / HOP, BINS, 2), mean power 1."""
+    gain: float = WINDOW / 4 / (0.375 * WINDOW) ** 0.5  # 0.375: the mean squared Hann window
+    return torch.view_as_real(stft(noise)) * gain
 
 
 def band_matrix(bands: int) -> Tensor:
     """Triangular filters (bands, BINS), each summing to one, on an asinh frequency scale.
 
-    The scale is linear (one bin, 50 Hz, a band) at the bottom and logarithmic at the top, so that no
-    filter is ever narrower than a bin.
+    The scale is linear (one bin, 50 Hz, a band) at the bottom and logarithmic at the top, so that
+    no filter is ever narrower than a bin.
     """
     knee = 1120.0 * 80 / bands
     edges = knee * torch.sinh(
@@ -82,7 +83,7 @@ def band_matrix(bands: int) -> Tensor:
 
 
 def interpolation_matrix(bands: int) -> Tensor:
-    """Linear interpolation (BINS, bands) from band centres back to bins; constant beyond the ends."""
+    """Linear interpolation (BINS, bands) from band centres to bins; constant beyond the ends."""
     weights = band_matrix(bands).double()
     frequency = torch.arange(BINS, dtype=torch.float64)
     centres = (weights * frequency).sum(1)
@@ -112,7 +113,7 @@ def band_levels(audio: Tensor) -> Tensor:
 
 
 class SpectralLatents(nn.Module):
-    """The fixed linear map between band levels and latents; its buffers are fitted once by `fit`."""
+    """The fixed linear map between band levels and latents; `fit` sets its buffers, once."""
 
     mean: Tensor
     analysis: Tensor
@@ -153,6 +154,6 @@ class SpectralLatents(nn.Module):
         return (stacked - self.mean) @ self.analysis
 
     def levels(self, latents: Tensor) -> Tensor:
-        """(B, T, LATENT_DIM) -> (B, T * FRAMES_PER_LATENT, BANDS), the log levels they stand for."""
+        """The log levels of latents: (B, T, LATENT_DIM) -> (B, T * FRAMES_PER_LATENT, BANDS)."""
         stacked = latents @ self.synthesis + self.mean
         return stacked.reshape(latents.shape[0], -1, BANDS)

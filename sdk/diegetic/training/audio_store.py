@@ -31,7 +31,8 @@ class AudioStore:
         index, audio = root / "segments.jsonl", root / "audio.i16"
         if not index.is_file() or not audio.is_file():
             raise MediaError(
-                f"no built sounds in {root}: run `diegetic data fetch` and `diegetic data build` first"
+                f"no built sounds in {root}: "
+                "run `diegetic data fetch` and `diegetic data build` first"
             )
         self._audio = np.memmap(audio, np.int16, "r").reshape(-1, 2)
         rows = (json.loads(line) for line in index.read_text(encoding="utf-8").splitlines())

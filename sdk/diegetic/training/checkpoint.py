@@ -1,4 +1,4 @@
-"""Checkpoints: weights, optimiser, averaged weights and progress in one file, written atomically."""
+"""Checkpoints: weights, their average, optimiser and progress in one file, written atomically."""
 
 import copy
 import math
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from diegetic.errors import DiegeticError, WeightsError
@@ -45,8 +45,8 @@ class Average:
     def update(self, model: nn.Module, step: int) -> None:
         """Follow `model`, quickly at first."""
         decay = min(self._decay, (1 + step) / (10 + step))
-        ours = list(self.model.parameters())
-        theirs = list(model.parameters())
+        ours: list[Tensor] = list(self.model.parameters())
+        theirs: list[Tensor] = list(model.parameters())
         torch._foreach_lerp_(ours, theirs, 1 - decay)
 
 
@@ -62,7 +62,6 @@ def save_checkpoint(
             "average": average.model.state_dict() if average else None,
             "step": progress.step,
             "minutes": progress.minutes,
-            "random": torch.get_rng_state(),
         },
         part,
     )
@@ -87,5 +86,4 @@ def load_checkpoint(
             average.model.load_state_dict(saved["average"])
     except (RuntimeError, KeyError, ValueError) as error:
         raise WeightsError(f"{path} was made by another model: {error}") from error
-    torch.set_rng_state(saved["random"])
     return Progress(saved["step"], saved["minutes"])

@@ -1,12 +1,12 @@
 """Train the decoder: spectral energy distance, no adversary.
 
 Two decodings y, y' of the same latents with different noise are compared with the sound x they come
-from: 2 d(x, y) - d(y, y') (Gritsenko et al., arXiv 2008.01160). The second term pushes the two apart, so the
-decoder samples fine structure instead of averaging it: with a regression loss rain turns into a hum.
-d sums, over several resolutions and over frames, the Euclidean norm across frequency.
+from: 2 d(x, y) - d(y, y') (Gritsenko et al., arXiv 2008.01160). The second term pushes the two
+apart, so the decoder samples fine structure instead of averaging it: with a regression loss rain
+turns into a hum. d sums, over several resolutions and over frames, the Euclidean norm across
+frequency.
 """
 
-import json
 import logging
 import math
 import time
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from diegetic.config import SAMPLES_PER_LATENT
+from diegetic.config import LATENT_RATE, SAMPLES_PER_LATENT
 from diegetic.model.decoder import Decoder
 from diegetic.model.spectral import (
     BANDS,
@@ -32,17 +33,19 @@ from diegetic.model.spectral import (
 )
 from diegetic.training.audio_store import AudioStore
 from diegetic.training.checkpoint import load_checkpoint, save_checkpoint
+from diegetic.training.loop import REPORT, report, scheduled_rate, seed_step, set_rate
 
 log = logging.getLogger(__name__)
 
 RESOLUTIONS = (256, 512, 1024, 2048)
+SHARES = {"bed": 0.4, "oneshot": 0.35, "music": 0.25}  # of the crops
 
 
 @dataclass(frozen=True)
 class CodecTraining:
     """What makes the shipped decoder; `seconds` is the length of a crop."""
 
-    minutes: float = 30.0
+    steps: int = 2500
     batch: int = 4
     seconds: float = 0.8
     learning_rate: float = 8e-4
@@ -51,18 +54,20 @@ class CodecTraining:
 
 
 def synthesise(spectra: Tensor) -> Tensor:
-    """Offline inverse STFT: (B, 2, F, BINS, 2) -> (B, 2, F * HOP) mid/side, in time with the analysis input.
+    """Offline inverse STFT: (B, 2, F, BINS, 2) -> (B, 2, F * HOP) mid/side, in time with the input.
 
     The last `WINDOW - HOP` samples lack the frames that would follow and are incomplete.
     """
-    frames = torch.fft.irfft(torch.view_as_complex(spectra.contiguous()) * (WINDOW / 4), n=WINDOW)
+    frames: Tensor = torch.fft.irfft(
+        torch.view_as_complex(spectra.contiguous()) * (WINDOW / 4), n=WINDOW
+    )
     frames = frames * (window() * SYNTHESIS_GAIN)
     batch, sides, count, _ = frames.shape
     quarters = frames.reshape(batch, sides, count, WINDOW // HOP, HOP)
     out = frames.new_zeros(batch, sides, count + WINDOW // HOP - 1, HOP)
     for q in range(WINDOW // HOP):
         out[:, :, q : q + count] += quarters[:, :, :, q]
-    return out.reshape(batch, sides, -1)[..., WINDOW - HOP :]
+    return out.flatten(2)[..., WINDOW - HOP :]
 
 
 def distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
@@ -107,45 +112,45 @@ def energy_loss(decoder: Decoder, audio: Tensor) -> Tensor:
 class CropSampler:
     """Random crops, balanced over kinds of sound: beds, one-shots, music."""
 
-    SHARES = {"bed": 0.4, "oneshot": 0.35, "music": 0.25}
-
-    def __init__(self, store: AudioStore, split: str, rng: np.random.Generator) -> None:
-        self._store, self._rng = store, rng
+    def __init__(self, store: AudioStore, split: str) -> None:
+        self._store = store
         chosen = [s for s in store.segments if s.split == split]
-        self._pools = {kind: [s for s in chosen if s.kind == kind] for kind in self.SHARES}
+        self._pools = {kind: [s for s in chosen if s.kind == kind] for kind in SHARES}
         self._pools = {kind: pool for kind, pool in self._pools.items() if pool}
         self._weights = {
             kind: np.cumsum([s.samples**0.5 for s in pool]) for kind, pool in self._pools.items()
         }
 
-    def crop(self, samples: int) -> np.ndarray:
+    def crop(self, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """One crop (samples, 2), now and then mirrored, made mono or changed in level."""
         kinds = list(self._pools)
-        shares = np.array([self.SHARES[kind] for kind in kinds])
-        kind = kinds[self._rng.choice(len(kinds), p=shares / shares.sum())]
+        shares = np.array([SHARES[kind] for kind in kinds])
+        kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
         cumulative = self._weights[kind]
-        index = int(np.searchsorted(cumulative, self._rng.uniform(0, cumulative[-1]), side="right"))
+        index = int(np.searchsorted(cumulative, rng.uniform(0, cumulative[-1]), side="right"))
         segment = self._pools[kind][min(index, len(cumulative) - 1)]
         latest = max(0, segment.samples - samples)
-        early = -int(self._rng.integers(0, samples // 2)) if kind == "oneshot" else 0
-        start = int(self._rng.integers(early, latest + 1))
+        early = -int(rng.integers(0, samples // 2)) if kind == "oneshot" else 0
+        start = int(rng.integers(early, latest + 1))
         audio = self._store.read(segment, max(start, 0), samples)
         if start < 0:
             audio = np.concatenate((np.zeros((-start, 2), np.float32), audio[:start]))
-        if self._rng.random() < 0.5:
+        if rng.random() < 0.5:
             audio = audio[:, ::-1]
-        return audio * np.float32(10 ** self._rng.uniform(-1.0, 0.1))
+        return audio * np.float32(10 ** rng.uniform(-1.0, 0.1))
 
-    def batch(self, count: int, samples: int) -> Tensor:
+    def batch(self, count: int, samples: int, rng: np.random.Generator) -> Tensor:
         """(count, samples, 2)."""
-        return torch.from_numpy(np.stack([self.crop(samples) for _ in range(count)]))
+        return torch.from_numpy(np.stack([self.crop(samples, rng) for _ in range(count)]))
 
 
-def fit_latents(decoder: Decoder, sampler: CropSampler, crops: int = 1500) -> float:
+def fit_latents(
+    decoder: Decoder, sampler: CropSampler, rng: np.random.Generator, crops: int = 1500
+) -> float:
     """Fit the closed-form analysis on random crops; return the share of variance explained."""
     stacked = FRAMES_PER_LATENT * BANDS
     levels = [
-        band_levels(sampler.batch(10, 24 * SAMPLES_PER_LATENT)).reshape(-1, stacked)
+        band_levels(sampler.batch(10, 24 * SAMPLES_PER_LATENT, rng)).reshape(-1, stacked)
         for _ in range(crops // 10)
     ]
     return decoder.latents.fit(torch.cat(levels))
@@ -154,7 +159,8 @@ def fit_latents(decoder: Decoder, sampler: CropSampler, crops: int = 1500) -> fl
 def train_codec(data: Path, out: Path, settings: CodecTraining) -> Path:
     """Train (or go on training) the decoder on the build in `data`; return the checkpoint's path.
 
-    Every 100 steps a checkpoint and a line in `out/codec.jsonl` are written.
+    Every REPORT steps a checkpoint and a line in `out/codec.jsonl` are written. A run that was
+    interrupted goes on as if it had not been.
 
     Raises:
         DiegeticError: the loss is not a number; the last good checkpoint is kept.
@@ -165,32 +171,26 @@ def train_codec(data: Path, out: Path, settings: CodecTraining) -> Path:
     torch.set_flush_denormal(True)  # silence would otherwise cost ten times as much
     decoder = Decoder()
     optimiser = torch.optim.AdamW(decoder.parameters(), settings.learning_rate, (0.8, 0.95))
-    store = AudioStore(data)
+    sampler = CropSampler(AudioStore(data), "train")
     state = load_checkpoint(checkpoint, decoder, optimiser, None)
-    rng = np.random.default_rng([settings.seed, state.step])
-    sampler = CropSampler(store, "train", rng)
     if state.step == 0:
-        explained = fit_latents(decoder, sampler)
+        explained = fit_latents(decoder, sampler, np.random.default_rng([settings.seed]))
         log.info("spectral latents explain %.2f %% of the variance", 100 * explained)
-    samples = round(settings.seconds * 50) * SAMPLES_PER_LATENT
+    samples = round(settings.seconds * LATENT_RATE) * SAMPLES_PER_LATENT
     losses: list[float] = []
-    while state.minutes < settings.minutes:
+    while state.step < settings.steps:
         began = time.monotonic()
-        progress = min(1.0, state.minutes / settings.minutes)
-        warm = min(1.0, (state.step + 1) / settings.warmup)
-        for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * warm * (0.02 + 0.98 * math.cos(math.pi / 2 * progress) ** 2)
-        loss = energy_loss(decoder, sampler.batch(settings.batch, samples))
+        rng = seed_step(settings.seed, state.step)
+        rate = scheduled_rate(settings.learning_rate, state.step, settings.steps, settings.warmup)
+        set_rate(optimiser, rate)
+        loss = energy_loss(decoder, sampler.batch(settings.batch, samples, rng))
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimiser.step()
         losses.append(float(loss.detach()))
         state = state.after_step(losses[-1], (time.monotonic() - began) / 60)
-        if state.step % 100 == 0 or state.minutes >= settings.minutes:
+        if state.step % REPORT == 0 or state.step == settings.steps:
             save_checkpoint(checkpoint, decoder, optimiser, None, state)
-            row = {"step": state.step, "minutes": state.minutes, "loss": float(np.mean(losses[-100:]))}
-            with (out / "codec.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            log.info("codec %s", row)
+            report(out / "codec.jsonl", state, losses, rate)
     return checkpoint

@@ -1,4 +1,4 @@
-"""Scenes to training batches: what the live conditioner would have said, with parts hidden at random.
+"""Scenes to batches: what the live conditioner would have said, with parts hidden at random.
 
 Modalities are masked as in AudioX (arXiv 2503.10522): the sentence, its words, frames, switches,
 parameters, events, the prefix, or everything, so that every subset of inputs is a valid request.
@@ -32,6 +32,9 @@ FRAMES = 36
 MEMORY_SECONDS = 1.0  # how long events and frames stay visible
 FRAME_SPACING = 0.2
 NONE = -1
+HIDDEN_PREFIX = (
+    0.4  # share of clips whose past is hidden: what is heard must come from what is said
+)
 
 SWITCHES = slice(TEXT_SLOTS, TEXT_SLOTS + SWITCH_SLOTS)
 PARAMETERS = slice(SWITCHES.stop, SWITCHES.stop + PARAMETER_SLOTS)
@@ -80,8 +83,11 @@ class Tables:
 
 @dataclass(frozen=True)
 class Batch:
-    """Clean latents (B, T, C), which chunks are made (K,), their masked conditioning (B * K, ...), and
-    whether the prefix is shown (B,)."""
+    """K chunks of each of B scenes.
+
+    `chunks` (K,) are those that are made, `latents` (B, T, LATENT_DIM) are clean, `prefix` (B,) is
+    1.0 where the prefix is shown; all else is masked conditioning, (B * K, ...).
+    """
 
     chunks: Tensor
     latents: Tensor
@@ -220,21 +226,14 @@ def mask_modalities(present: NDArray[np.float32], rng: np.random.Generator) -> N
 
 
 class BatchSampler:
-    """Draws batches of scenes with chosen shares of each recipe."""
+    """Draws batches of scenes."""
 
-    def __init__(
-        self,
-        scenes: SceneArrays,
-        tables: Tables,
-        config: StreamConfig,
-        rng: np.random.Generator,
-    ) -> None:
-        self._scenes, self._rng = scenes, rng
+    def __init__(self, scenes: SceneArrays, tables: Tables, config: StreamConfig) -> None:
+        self._scenes = scenes
         self._conditions = Conditions(scenes, tables, config)
 
-    def draw(self, count: int, chunks: int) -> Batch:
+    def draw(self, count: int, chunks: int, rng: np.random.Generator) -> Batch:
         """A batch of `count` scenes, masked; `chunks` of each are to be made."""
-        rng = self._rng
         chosen = rng.integers(0, len(self._scenes.latents), count)
         made = np.sort(rng.choice(CHUNKS, chunks, replace=False))
         said = self._conditions.fill(chosen, made)
@@ -248,12 +247,10 @@ class BatchSampler:
             values=flat["values"],
             times=flat["times"],
             present=flat["present"],
-            prefix=torch.from_numpy((rng.random(count) > 0.15).astype(np.float32)),
+            prefix=torch.from_numpy((rng.random(count) > HIDDEN_PREFIX).astype(np.float32)),
         )
 
 
 def scene_latents(config: StreamConfig) -> int:
     """Length of a scene in latents."""
     return CHUNKS * config.hop_latents + config.overlap_latents
-
-

@@ -1,29 +1,27 @@
 """Train the transformer: rectified flow with masked conditioning and guidance as an input.
 
-Rectified flow (arXiv 2209.03003): x_t = (1 - t) x + t noise, the velocity is noise - x. Guidance follows
-guidance-free training (arXiv 2501.15420): with b = 1 / guidance, b v(x_t | c, b) + (1 - b) v(x_t | nothing)
-is held to the velocity, the second term without gradient. So v(. | c, b) learns to be what classifier-free
-guidance would have computed from two evaluations, and one is enough live.
+Rectified flow (arXiv 2209.03003): x_t = (1 - t) x + t noise, the velocity is noise - x. Guidance
+follows guidance-free training (arXiv 2501.15420): with b = 1 / guidance,
+
+    b v(x_t | c, b) + (1 - b) v(x_t | nothing)
+
+is held to the velocity, the second term without gradient. So v(. | c, b) learns to be what
+classifier-free guidance would have computed from two evaluations, and one is enough live.
 """
 
-import json
-import logging
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from diegetic.config import StreamConfig
-from diegetic.model.dit import HIDDEN, DiT, Memory
+from diegetic.model.dit import HIDDEN, Cross, DiT
 from diegetic.training.checkpoint import Average, load_checkpoint, save_checkpoint
 from diegetic.training.dataset import Batch, BatchSampler, load_scenes
-from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_memory
-
-log = logging.getLogger(__name__)
+from diegetic.training.loop import REPORT, report, scheduled_rate, seed_step, set_rate
+from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_cross
 
 MAX_GUIDANCE = 5.0
 
@@ -32,12 +30,12 @@ MAX_GUIDANCE = 5.0
 class DiTTraining:
     """What makes the shipped transformer."""
 
-    minutes: float = 75.0
+    steps: int = 4000
     batch: int = 16
     chunks: int = 4  # of each scene: more scenes teach more than more of each
     learning_rate: float = 1e-3
     warmup: int = 150
-    guided_after: float = 0.35  # share of the time before guidance is trained
+    guided_after: float = 0.35  # share of the steps before guidance is trained
     prefix_noise: float = 0.2  # the prefix is the model's own, imperfect past
     decay: float = 0.999
     seed: int = 0
@@ -59,15 +57,17 @@ def flow_loss(dit: DiT, batch: Batch, settings: DiTTraining, guided: bool) -> Te
         share = torch.where(torch.rand(count, 1) < 0.3, 1.0, torch.rand(count, 1))
         share = (1 / MAX_GUIDANCE + (1 - 1 / MAX_GUIDANCE) * share).expand(-1, chunks)
     with torch.autocast("cpu", torch.bfloat16):
-        cross = Memory(
+        cross = Cross(
             *dit.conditioning(batch.words, batch.frames, batch.values, batch.times, batch.present)
         )
         kept = clean_pass(dit, prefix, where)
         made = noisy_pass(dit, mixed, t, 1 / share, cross, kept, where, hidden).float()
         if guided:
             with torch.no_grad():
-                null = null_memory(dit)
-                blank = Memory(*(x.expand(count * chunks, *x.shape[1:]) for x in vars(null).values()))
+                null = null_cross(dit)
+                blank = Cross(
+                    *(x.expand(count * chunks, *x.shape[1:]) for x in vars(null).values())
+                )
                 plain = noisy_pass(dit, mixed, t, torch.ones_like(t), blank, kept, where, hidden)
             weight = share[:, :, None, None]
             made = weight * made + (1 - weight) * plain.float()
@@ -77,7 +77,8 @@ def flow_loss(dit: DiT, batch: Batch, settings: DiTTraining, guided: bool) -> Te
 def train_dit(scenes_root: Path, out: Path, settings: DiTTraining) -> Path:
     """Train (or go on training) the transformer; return the checkpoint's path.
 
-    Every 100 steps a line is written to `out/dit.jsonl`, every 200 a checkpoint.
+    Every REPORT steps a checkpoint and a line in `out/dit.jsonl` are written. A run that was
+    interrupted goes on as if it had not been.
 
     Raises:
         DiegeticError: the loss is not a number; the last good checkpoint is kept.
@@ -93,31 +94,24 @@ def train_dit(scenes_root: Path, out: Path, settings: DiTTraining) -> Path:
     groups = [{"params": decayed, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, settings.learning_rate, (0.9, 0.98))
     state = load_checkpoint(checkpoint, dit, optimiser, average)
-    rng = np.random.default_rng([settings.seed, state.step])
-    sampler = BatchSampler(*load_scenes(scenes_root), StreamConfig(), rng)
+    sampler = BatchSampler(*load_scenes(scenes_root), StreamConfig())
     losses: list[float] = []
-    while state.minutes < settings.minutes:
+    while state.step < settings.steps:
         began = time.monotonic()
-        progress = min(1.0, state.minutes / settings.minutes)
-        warm = min(1.0, (state.step + 1) / settings.warmup)
-        rate = settings.learning_rate * warm * (0.03 + 0.97 * math.cos(math.pi / 2 * progress) ** 2)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        guided = progress >= settings.guided_after
-        loss = flow_loss(dit, sampler.draw(settings.batch, settings.chunks), settings, guided)
+        rng = seed_step(settings.seed, state.step)
+        rate = scheduled_rate(settings.learning_rate, state.step, settings.steps, settings.warmup)
+        set_rate(optimiser, rate)
+        guided = state.step >= settings.guided_after * settings.steps
+        batch = sampler.draw(settings.batch, settings.chunks, rng)
+        loss = flow_loss(dit, batch, settings, guided)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(dit.parameters(), 1.0)
         optimiser.step()
         losses.append(float(loss.detach()))
         state = state.after_step(losses[-1], (time.monotonic() - began) / 60)
         average.update(dit, state.step)
-        if state.step % 100 == 0:
-            recent = float(np.mean(losses[-100:]))
-            row = {"step": state.step, "minutes": round(state.minutes, 2), "loss": recent, "rate": rate}
-            with (out / "dit.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            log.info("dit %s", row)
-        if state.step % 200 == 0 or state.minutes >= settings.minutes:
+        if state.step % REPORT == 0 or state.step == settings.steps:
             save_checkpoint(checkpoint, dit, optimiser, average, state)
+            report(out / "dit.jsonl", state, losses, rate)
     return checkpoint

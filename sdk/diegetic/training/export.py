@@ -1,7 +1,7 @@
 """Checkpoints to what ships: float16 tensors in one file, and ONNX graphs whose weights lie in it.
 
     weights.safetensors   | 8 bytes | header | tensor | tensor | ...
-    *.onnx                 initializer -> (weights.safetensors, offset, length), then Cast to float32
+    *.onnx                initializer -> (weights.safetensors, offset, length), Cast to float32
 
 So nothing is stored twice: torch reads the file by name, ONNX Runtime by offset.
 """
@@ -22,7 +22,17 @@ from diegetic.errors import WeightsError
 from diegetic.model.decoder import BLOCKS as DECODER_BLOCKS
 from diegetic.model.decoder import KERNEL, Decoder
 from diegetic.model.decoder import WIDTH as DECODER_WIDTH
-from diegetic.model.dit import BLOCKS, HEAD_DIM, HEADS, TOKENS, DiT, Memory
+from diegetic.model.dit import (
+    BLOCKS,
+    HEAD_DIM,
+    HEADS,
+    TOKENS,
+    WIDTH,
+    ConditioningNet,
+    Cross,
+    DiT,
+    Memory,
+)
 from diegetic.model.spectral import BINS, FRAMES_PER_LATENT
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
 from diegetic.weights import FORMAT, TENSORS, write_sums
@@ -56,32 +66,44 @@ class _Transformer(nn.Module):
         cross_keys: Tensor,
         cross_values: Tensor,
         cross_bias: Tensor,
+        summary: Tensor,
         prefix_keys: Tensor,
         prefix_values: Tensor,
         prefix_bias: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        cross = Memory(cross_keys, cross_values, cross_bias)
+        cross = Cross(cross_keys, cross_values, cross_bias, summary)
         prefix = Memory(prefix_keys, prefix_values, prefix_bias)
         made: tuple[Tensor, Tensor, Tensor] = self.dit(latents, t, guidance, cross, prefix)
         return made
 
 
+class _Part(nn.Module):
+    """What lies below `dit.` in the weights file, reduced to its conditioning."""
+
+    def __init__(self, conditioning: ConditioningNet) -> None:
+        super().__init__()
+        self.conditioning = conditioning
+
+
 class _Conditioning(nn.Module):
+    """`ConditioningNet.forward` under the names of the weights file."""
+
     def __init__(self, dit: DiT) -> None:
         super().__init__()
-        self.dit = nn.Module()
-        self.dit.conditioning = dit.conditioning
+        self.dit = _Part(dit.conditioning)
 
     def forward(
         self, words: Tensor, frames: Tensor, values: Tensor, times: Tensor, present: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        made: tuple[Tensor, Tensor, Tensor] = self.dit.conditioning(
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        made: tuple[Tensor, Tensor, Tensor, Tensor] = self.dit.conditioning(
             words, frames, values, times, present
         )
         return made
 
 
 class _Decoder(nn.Module):
+    """`Decoder.forward` under the names of the weights file."""
+
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
@@ -92,7 +114,9 @@ class _Decoder(nn.Module):
 
 
 def export(codec: Path, transformer: Path, out: Path) -> None:
-    """Write the weights folder `out` from two checkpoints; the transformer's averaged weights are taken.
+    """Write the weights folder `out` from two checkpoints.
+
+    Of the transformer the averaged weights are taken.
 
     Raises:
         WeightsError: a checkpoint is missing or of another configuration.
@@ -127,7 +151,7 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path) -> None:
                 "times": torch.zeros(2, SLOTS),
                 "present": torch.ones(2, SLOTS),
             },
-            ["keys", "values_out", "bias"],
+            ["keys", "values_out", "bias", "summary"],
         ),
         "transformer": (
             _Transformer(dit),
@@ -138,6 +162,7 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path) -> None:
                 "cross_keys": torch.zeros(*memory, TOKENS, HEAD_DIM),
                 "cross_values": torch.zeros(*memory, TOKENS, HEAD_DIM),
                 "cross_bias": torch.zeros(2, TOKENS),
+                "summary": torch.zeros(2, WIDTH),
                 "prefix_keys": torch.zeros(*memory, ring, HEAD_DIM),
                 "prefix_values": torch.zeros(*memory, ring, HEAD_DIM),
                 "prefix_bias": torch.zeros(2, ring),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from diegetic.config import StreamConfig
-from diegetic.model.dit import HIDDEN, WIDTH, DiT, Memory, rotary, rotate
+from diegetic.model.dit import HIDDEN, WIDTH, Cross, DiT, rotary, rotate
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
 from diegetic_kernels import attention
 
@@ -35,7 +35,7 @@ class Layout:
 
 
 def layout(chunks: Tensor, config: StreamConfig) -> Layout:
-    """The layout of `chunks` (K,), the ascending numbers of those that are made; all before are seen."""
+    """The layout of `chunks` (K,), ascending numbers of those made; all that is before is seen."""
     hop, size, ring = config.hop_latents, config.chunk_latents, config.prefix_latents
     clean = torch.arange(int(chunks[-1]) * hop)
     noisy = chunks[:, None] * hop + torch.arange(size)
@@ -52,9 +52,9 @@ def _bias(seen: Tensor) -> Tensor:
     return torch.where(seen, 0.0, HIDDEN)
 
 
-def null_memory(dit: DiT) -> Memory:
+def null_cross(dit: DiT) -> Cross:
     """The conditioning that says nothing, with a batch of one."""
-    return Memory(
+    return Cross(
         *dit.conditioning(
             torch.zeros(1, WORD_SLOTS, TEXT_DIM),
             torch.zeros(1, FRAME_SLOTS, FRAME_DIM),
@@ -67,24 +67,24 @@ def null_memory(dit: DiT) -> Memory:
 
 def clean_pass(dit: DiT, clean: Tensor, where: Layout) -> list[tuple[Tensor, Tensor]]:
     """Rotated keys and values of the clean latents (B, T, LATENT_DIM), a pair a layer."""
-    null = null_memory(dit)
+    null = null_cross(dit)
     zero, one = clean.new_zeros(1), clean.new_ones(1)
-    shared = dit.steer(dit.embed_time(zero, one)[:, None]).unflatten(2, (9, WIDTH))
+    shared = dit.steer(dit.embed_time(zero, one, null.summary)[:, None]).unflatten(2, (9, WIDTH))
     turn = rotary(where.clean_positions)
     x = dit.enter(clean)
     kept = []
     for index, block in enumerate(dit.blocks):
-        steer = block.steering(shared)  # type: ignore[operator]
-        q, k, v = block.project(x, steer)  # type: ignore[operator]
+        steer = block.steering(shared)
+        q, k, v = block.project(x, steer)
         k = rotate(k, turn)
         kept.append((k, v))
         if index + 1 == len(dit.blocks):
             break
         attended = attention(rotate(q, turn), k, v, where.clean_bias)
-        x = block.after_attention(x, attended, steer)  # type: ignore[operator]
+        x = block.after_attention(x, attended, steer)
         # With one visible token attention returns its value.
         said = null.values[:, index, :, -1:].expand(x.shape[0], -1, x.shape[1], -1)
-        x = block.after_cross(x, said, steer)  # type: ignore[operator]
+        x = block.after_cross(x, said, steer)
     return kept
 
 
@@ -93,7 +93,7 @@ def noisy_pass(
     noisy: Tensor,
     t: Tensor,
     guidance: Tensor,
-    cross: Memory,
+    cross: Cross,
     prefix: list[tuple[Tensor, Tensor]],
     where: Layout,
     prefix_bias: Tensor,
@@ -112,25 +112,25 @@ def noisy_pass(
     """
     batch, chunks, size, _ = noisy.shape
     turn, inner = rotary(where.noisy_positions.flatten()), rotary(torch.arange(size))
-    emb = dit.embed_time(t, guidance)
+    emb = dit.embed_time(t, guidance, cross.summary.reshape(batch, chunks, WIDTH))
     shared = dit.steer(emb).unflatten(2, (9, WIDTH))
-    bias = where.noisy_bias + torch.nn.functional.pad(prefix_bias, (0, chunks * size))[:, None, None]
+    bias = (
+        where.noisy_bias + torch.nn.functional.pad(prefix_bias, (0, chunks * size))[:, None, None]
+    )
     cross_bias = cross.bias[:, None, None]
     cross_keys, cross_values = cross.keys.unbind(1), cross.values.unbind(1)
     x = dit.enter(noisy.reshape(batch, chunks * size, -1))
     for index, block in enumerate(dit.blocks):
-        steer = block.steering(shared)  # type: ignore[operator]
-        q, k, v = block.project(x, steer)  # type: ignore[operator]
+        steer = block.steering(shared)
+        q, k, v = block.project(x, steer)
         clean_k, clean_v = prefix[index]
         k = torch.cat((clean_k, rotate(k, turn)), dim=2)
         attended = attention(rotate(q, turn), k, torch.cat((clean_v, v), dim=2), bias)
-        x = block.after_attention(x, attended, steer)  # type: ignore[operator]
-        q = block.cross_queries(x, steer)  # type: ignore[operator]
+        x = block.after_attention(x, attended, steer)
+        q = block.cross_queries(x, steer)
         heads, width = q.shape[1], q.shape[3]
         q = q.reshape(batch, heads, chunks, size, width).transpose(1, 2).flatten(0, 1)
-        said = attention(
-            rotate(q, inner), cross_keys[index], cross_values[index], cross_bias
-        )
+        said = attention(rotate(q, inner), cross_keys[index], cross_values[index], cross_bias)
         said = said.reshape(batch, chunks, heads, size, width).transpose(1, 2).flatten(2, 3)
-        x = block.after_cross(x, said, steer)  # type: ignore[operator]
+        x = block.after_cross(x, said, steer)
     return dit.read_out(x, emb).reshape(noisy.shape)

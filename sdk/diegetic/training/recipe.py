@@ -19,7 +19,8 @@ from diegetic.model.decoder import Decoder
 from diegetic.model.spectral import SpectralLatents
 from diegetic.training.audio_store import AudioStore
 from diegetic.training.dataset import SceneArrays, Tables
-from diegetic.training.scenes import GameSession, Studio, merge, render_scenes, save_scenes
+from diegetic.training.draft import merge, save_scenes
+from diegetic.training.scenes import GameSession, Studio, render_scenes
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ def load_games(build: Path, split: str) -> list[GameSession]:
                         name: saved[name].astype(np.float32) for name in ("health", "threat")
                     },
                     switches={
-                        name: [str(value) for value in saved[name]] for name in ("area", "underfoot")
+                        name: [str(value) for value in saved[name]]
+                        for name in ("area", "underfoot")
                     },
                 )
             )
@@ -101,7 +103,9 @@ def _shard(
     return render_scenes(open_studio(build), load_latents(codec), range(first, first + count), seed)
 
 
-def build_scenes(build: Path, codec: Path, out: Path, count: int, seed: int, workers: int = 2) -> None:
+def build_scenes(
+    build: Path, codec: Path, out: Path, count: int, seed: int, workers: int = 2
+) -> None:
     """Compose `count` scenes, embed their texts and pictures, write `out/scenes.npz`."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         jobs = [

@@ -1,58 +1,26 @@
-"""Compose training scenes: two seconds of a game with everything an engine could have said about them.
+"""Compose training scenes: two seconds of a game, and all that an engine could have said of them.
 
 Each recipe mixes real sounds into one clip and writes down, chunk by chunk, the prompt, switches,
 parameters, events and frames that belong to it. Scene n depends on (seed, n) alone.
 """
 
-import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diegetic.config import LATENT_DIM, RATE, SAMPLES_PER_LATENT, StreamConfig
+from diegetic.config import LATENT_DIM, RATE
 from diegetic.errors import MediaError
 from diegetic.model.spectral import SpectralLatents
-from diegetic.snapshot import PARAMETER_SLOTS, SWITCH_SLOTS
 from diegetic.training.audio_store import AudioStore, Segment
-from diegetic.training.dataset import (
-    CHUNKS,
-    EVENTS,
-    FRAMES,
-    NONE,
-    SceneArrays,
-    Tables,
-    scene_latents,
-)
+from diegetic.training.dataset import CHUNKS, FRAMES, SceneArrays
+from diegetic.training.draft import CONFIG, LATENTS, LEAD, SAMPLES, Audio, Draft, TextTable, record
 
-log = logging.getLogger(__name__)
-
-CONFIG = StreamConfig()
-LATENTS = scene_latents(CONFIG)
-LEAD = SAMPLES_PER_LATENT  # analysis frames reach back into the sample before the scene
-SAMPLES = LATENTS * SAMPLES_PER_LATENT
 SILENT_PROMPTS = ("silence", "", "nothing", "complete silence", "no sound", "quiet")
 GAME_PROMPTS = ("a first person shooter", "gunfire and monsters", "a fight with monsters", "combat")
-
-Audio = NDArray[np.float32]
-
-
-@dataclass
-class Draft:
-    """A scene being composed: `audio` has LEAD samples before the scene's start."""
-
-    audio: Audio = field(default_factory=lambda: np.zeros((LEAD + SAMPLES, 2), np.float32))
-    text: list[str | None] = field(default_factory=lambda: [None] * CHUNKS)
-    switches: list[tuple[str, ...]] = field(default_factory=lambda: [()] * CHUNKS)
-    parameters: tuple[str, ...] = ()
-    values: NDArray[np.float32] = field(
-        default_factory=lambda: np.zeros((CHUNKS, PARAMETER_SLOTS), np.float32)
-    )
-    events: list[tuple[str, float, float]] = field(default_factory=list)
-    frames: list[tuple[int, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -81,14 +49,19 @@ class Studio:
         black_picture: int,
     ) -> None:
         train = [s for s in store.segments if s.split == "train"]
-        self._store, self._games, self._surfaces, self._black = store, games, surfaces, black_picture
+        self._store = store
+        self._games = games
+        self._surfaces = surfaces
+        self._black = black_picture
         steady = [s for s in train if s.kind == "bed" and "ui" not in s.category]
         self._beds = _grouped(steady)  # a ringtone loops, but is no ambience
         self._shots = _grouped([s for s in train if s.kind == "oneshot"])
         self._music = [s for s in train if s.kind == "music"]
         self._steps = {
             surface: [
-                s for s in train if s.category == "footstep" and surface in " ".join(s.captions).lower()
+                s
+                for s in train
+                if s.category == "footstep" and surface in " ".join(s.captions).lower()
             ]
             for surface in surfaces
         }
@@ -165,9 +138,12 @@ class Studio:
                 texts.append(_caption(segment, rng))
             sounds.append(sound)
         ramp = np.arange(len(draft.audio)) - LEAD - chunk * CONFIG.hop_samples
-        share = np.clip(ramp / (0.12 * RATE), 0, 1).astype(np.float32)[:, None] * np.float32(np.pi / 2)
+        share = np.clip(ramp / (0.12 * RATE), 0, 1).astype(np.float32)[:, None] * np.float32(
+            np.pi / 2
+        )
         draft.audio += np.cos(share) * sounds[0] + np.sin(share) * sounds[1]
-        draft.text = [texts[0]] * chunk + [texts[1]] * (CHUNKS - chunk)
+        draft.text[:chunk] = [texts[0]] * chunk
+        draft.text[chunk:] = [texts[1]] * (CHUNKS - chunk)
 
     def game(self, draft: Draft, rng: np.random.Generator) -> None:
         """A piece of a recorded game: frames, parameters, a switch, events; maybe over a bed."""
@@ -196,7 +172,10 @@ class Studio:
             if start - 0.7 < at < end:
                 draft.frames.append((game.first_picture + index, float(at - start)))
         tics = [
-            min(int(np.searchsorted(game.tic_times, start + k * CONFIG.hop)), len(game.tic_times) - 1)
+            min(
+                int(np.searchsorted(game.tic_times, start + k * CONFIG.hop)),
+                len(game.tic_times) - 1,
+            )
             for k in range(CHUNKS)
         ]
         draft.parameters = tuple(game.parameters)
@@ -234,7 +213,9 @@ class Studio:
         if rng.random() < 0.4:
             draft.frames = [(self._black, k / 15) for k in range(FRAMES - 6)]
 
-    def _lay(self, audio: Audio, segment: Segment, rng: np.random.Generator, gain_db: float) -> None:
+    def _lay(
+        self, audio: Audio, segment: Segment, rng: np.random.Generator, gain_db: float
+    ) -> None:
         """Add a stretch of `segment` from a random place, looped where it is too short."""
         start = int(rng.integers(segment.samples))
         at = 0
@@ -250,7 +231,9 @@ class Studio:
         skip = max(0, -begin)
         count = min(segment.samples - skip, len(audio) - max(begin, 0))
         if count > 0:
-            audio[max(begin, 0) :][:count] += np.float32(gain) * self._store.read(segment, skip, count)
+            audio[max(begin, 0) :][:count] += np.float32(gain) * self._store.read(
+                segment, skip, count
+            )
 
     def _scatter(
         self, draft: Draft, rng: np.random.Generator, count: int, *, with_events: bool
@@ -286,16 +269,6 @@ def _caption(segment: Segment, rng: np.random.Generator) -> str:
     return segment.captions[int(rng.integers(len(segment.captions)))]
 
 
-class TextTable:
-    """Numbers every text once."""
-
-    def __init__(self) -> None:
-        self.texts: dict[str, int] = {}
-
-    def index(self, text: str | None) -> int:
-        return NONE if text is None else self.texts.setdefault(text, len(self.texts))
-
-
 def render_scenes(
     studio: Studio, latents: SpectralLatents, numbers: Iterable[int], seed: int
 ) -> tuple[SceneArrays, list[str]]:
@@ -316,67 +289,11 @@ def render_scenes(
         pending.append(draft.audio)
         if len(pending) == 16:
             encode()
-        _record(draft, kind, table, rows)
+        record(draft, kind, table, rows)
     encode()
-    arrays = SceneArrays(**{name: np.stack(values) for name, values in rows.items()})  # type: ignore[arg-type]
+    arrays = SceneArrays(**{name: np.stack(values) for name, values in rows.items()})
     if arrays.latents.shape[1:] != (LATENTS, LATENT_DIM):
-        raise MediaError(f"scenes must be ({LATENTS}, {LATENT_DIM}) latents, got {arrays.latents.shape[1:]}")
+        raise MediaError(
+            f"scenes must be ({LATENTS}, {LATENT_DIM}) latents, got {arrays.latents.shape[1:]}"
+        )
     return arrays, list(table.texts)
-
-
-def _record(
-    draft: Draft, kind: int, table: TextTable, rows: dict[str, list[NDArray[np.generic]]]
-) -> None:
-    """Append what is said in `draft` to `rows`."""
-    switch = np.full((CHUNKS, SWITCH_SLOTS), NONE, np.int32)
-    for k, said in enumerate(draft.switches):
-        for s, text in enumerate(said[:SWITCH_SLOTS]):
-            switch[k, s] = table.index(text)
-    parameter = np.full(PARAMETER_SLOTS, NONE, np.int32)
-    for s, name in enumerate(draft.parameters):
-        parameter[s] = table.index(name)
-    event, frame = np.full(EVENTS, NONE, np.int32), np.full(FRAMES, NONE, np.int32)
-    event_time, event_gain = np.zeros(EVENTS, np.float32), np.zeros(EVENTS, np.float32)
-    frame_time = np.zeros(FRAMES, np.float32)
-    for e, (name, at, gain) in enumerate(sorted(draft.events, key=lambda x: x[1])[-EVENTS:]):
-        event[e], event_time[e], event_gain[e] = table.index(name), at, gain
-    chosen = draft.frames
-    if len(chosen) > FRAMES:
-        chosen = [chosen[round(i)] for i in np.linspace(0, len(chosen) - 1, FRAMES)]
-    for f, (picture, at) in enumerate(chosen):
-        frame[f], frame_time[f] = picture, at
-    row = {
-        "text": np.array([table.index(text) for text in draft.text], np.int32),
-        "switch": switch,
-        "parameter": parameter,
-        "value": draft.values,
-        "event": event,
-        "event_time": event_time,
-        "event_gain": event_gain,
-        "frame": frame,
-        "frame_time": frame_time,
-        "kind": np.array(kind, np.int32),
-    }
-    for name, array in row.items():
-        rows[name].append(array)
-
-
-def merge(parts: list[tuple[SceneArrays, list[str]]]) -> tuple[SceneArrays, list[str]]:
-    """Join scenes made by several processes under one text table."""
-    table = TextTable()
-    joined: dict[str, list[NDArray[np.generic]]] = {n: [] for n in SceneArrays.__dataclass_fields__}
-    for arrays, texts in parts:
-        renumber = np.array([table.index(text) for text in texts] + [NONE], np.int32)
-        for name in joined:
-            values = getattr(arrays, name)
-            if name in ("text", "switch", "parameter", "event"):
-                values = renumber[values]  # NONE is -1: the last entry
-            joined[name].append(values)
-    arrays = SceneArrays(**{name: np.concatenate(values) for name, values in joined.items()})  # type: ignore[arg-type]
-    return arrays, list(table.texts)
-
-
-def save_scenes(root: Path, arrays: SceneArrays, tables: Tables) -> None:
-    """Write `root/scenes.npz` for `load_scenes`."""
-    root.mkdir(parents=True, exist_ok=True)
-    np.savez(root / "scenes.npz", **vars(arrays), texts=tables.texts, frames=tables.frames)
