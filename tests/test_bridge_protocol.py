@@ -335,6 +335,18 @@ def test_what_is_replaced_while_it_is_being_sent_is_not_forgotten() -> None:
     assert say_all(link, 20.1) == [Prompt("new", 20.1)]
 
 
+def test_a_frame_is_counted_either_as_sent_or_as_dropped() -> None:
+    link = open_link()
+    link.show(Frame(1, 1, 20.0, b"old"))
+    going = link.outgoing(20.0)
+    assert going is not None
+    link.show(Frame(1, 1, 20.1, b"new"))
+    link.sent(going, 20.1)
+    assert (link.stats.frames_sent, link.stats.frames_dropped) == (1, 0)
+    assert say_all(link, 20.2) == [Frame(1, 1, 20.1, b"new")]
+    assert (link.stats.frames_sent, link.stats.frames_dropped) == (2, 0)
+
+
 def test_pings_keep_the_clocks_together() -> None:
     link = open_link(now=20.0)
     assert say_all(link, 20.0) == []

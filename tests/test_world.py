@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from diegetic.errors import DiegeticError
-from diegetic.snapshot import EVENT_SLOTS, FRAME_SLOTS, Snapshot
+from diegetic.snapshot import DEFAULT_GUIDANCE, EVENT_SLOTS, FRAME_SLOTS, Snapshot
 from diegetic.world import MAX_EVENTS, MAX_NAMES, RING, World
 
 HOP = 0.16
@@ -52,7 +52,7 @@ def shades(snapshot: Snapshot) -> list[int]:
 def test_a_world_that_was_told_nothing_is_empty(world: World) -> None:
     snapshot = world.snapshot(0.0, HOP)
     assert snapshot.empty
-    assert (snapshot.t0, snapshot.t1, snapshot.guidance) == (0.0, HOP, 1.0)
+    assert (snapshot.t0, snapshot.t1, snapshot.guidance) == (0.0, HOP, DEFAULT_GUIDANCE)
     assert snapshot.parameters == {}
 
 
@@ -76,7 +76,7 @@ def test_a_planned_change_waits_for_its_time(world: World) -> None:
     world.set_switch("surface", "grass", at=2.0)
     world.set_guidance(2.0, at=2.0)
     before, after = at_instant(world, 1.99), at_instant(world, 2.0)
-    assert (before.prompt, before.switches, before.guidance) == ("rain", {}, 1.0)
+    assert (before.prompt, before.switches, before.guidance) == ("rain", {}, DEFAULT_GUIDANCE)
     assert (after.prompt, after.switches, after.guidance) == ("storm", {"surface": "grass"}, 2.0)
 
 
@@ -300,7 +300,7 @@ NAN = float("nan")
         ("set_prompt", ("x" * 2001,), "prompt must have at most 2000 characters, got 2001"),
         ("set_prompt", (7,), "prompt must be text, got int"),
         ("set_prompt", ("rain", NAN), "at must be a finite number, got nan"),
-        ("set_guidance", (NAN,), "guidance must be a finite number from 0 to 20, got nan"),
+        ("set_guidance", (NAN,), "guidance must be a finite number from 1 to 5, got nan"),
         ("set_guidance", (-1.0,), "guidance must be .* got -1.0"),
         ("set_parameter", ("threat", NAN), "value of parameter 'threat' must be a finite"),
         ("set_parameter", ("threat", "loud"), "value of parameter 'threat' .* got 'loud'"),

@@ -198,6 +198,8 @@ class Link:
                 self._frames_sent += 1
                 if self._frame is message:
                     self._frame = None
+                else:  # counted as dropped when its successor came, but it got away
+                    self._frames_dropped -= 1
             case Prompt() | Parameter() | Switch() | Event():
                 if self._outbox.get(_key(message)) is message:
                     del self._outbox[_key(message)]

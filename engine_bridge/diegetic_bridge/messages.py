@@ -132,7 +132,7 @@ class Prompt(Struct, frozen=True, tag="prompt"):
 
     text: Annotated[str, Meta(max_length=2000)]
     time: Time
-    guidance: Annotated[float, Meta(ge=0, le=20)] | None = None
+    guidance: Annotated[float, Meta(ge=1, le=5)] | None = None
 
 
 class Parameter(Struct, frozen=True, tag="parameter"):

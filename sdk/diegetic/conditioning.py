@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.snapshot import (
+    DEFAULT_GUIDANCE,
     EVENT_SLOTS,
     FRAME_SLOTS,
     PARAMETER_SLOTS,
@@ -50,7 +51,7 @@ class Conditioner:
         self._frames: dict[int, tuple[Frame, FloatArray]] = {}
         self._crowded: set[str] = set()
 
-    def silence(self, guidance: float = 1.0) -> Conditioning:
+    def silence(self, guidance: float = DEFAULT_GUIDANCE) -> Conditioning:
         """Return the conditioning of a scene in which nothing is heard."""
         return self(Snapshot(t0=0.0, t1=1.0, prompt=SILENCE, guidance=guidance))
 

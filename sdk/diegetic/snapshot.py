@@ -24,6 +24,10 @@ FRAME_SLOTS = 4
 WORD_SLOTS = TEXT_SLOTS + SWITCH_SLOTS + PARAMETER_SLOTS + EVENT_SLOTS
 SLOTS = WORD_SLOTS + FRAME_SLOTS
 
+MIN_GUIDANCE = 1.0  # the model was trained within these
+MAX_GUIDANCE = 5.0
+DEFAULT_GUIDANCE = 2.5
+
 
 @dataclass(frozen=True)
 class Event:
@@ -49,7 +53,7 @@ class Snapshot:
     t0: float
     t1: float
     prompt: str = ""
-    guidance: float = 1.0
+    guidance: float = DEFAULT_GUIDANCE
     parameters: dict[str, float] = field(default_factory=dict)  # normalised to 0..1
     switches: dict[str, str] = field(default_factory=dict)
     events: tuple[Event, ...] = ()  # heard in this chunk, or lately enough to still ring
@@ -71,7 +75,7 @@ class Conditioning:
         values: (SLOTS,) a parameter's value in 0..1, an event's gain as amplitude; otherwise 0.
         times: (SLOTS,) seconds from the chunk's start, negative in the past; 0 for timeless slots.
         present: (SLOTS,) bool, which slots are said at all. All False is the null conditioning.
-        guidance: how strongly to follow the conditioning; 1 is plain, 2 to 4 is usual.
+        guidance: how closely to follow the conditioning, MIN_GUIDANCE (plain) to MAX_GUIDANCE.
     """
 
     words: FloatArray

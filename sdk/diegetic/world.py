@@ -21,13 +21,21 @@ from numpy.typing import NDArray
 from diegetic.errors import DiegeticError
 from diegetic.history import Parameter, Steps, Switch
 from diegetic.pixels import check_pixels
-from diegetic.snapshot import EVENT_SLOTS, FRAME_SLOTS, Event, Frame, Snapshot
+from diegetic.snapshot import (
+    DEFAULT_GUIDANCE,
+    EVENT_SLOTS,
+    FRAME_SLOTS,
+    MAX_GUIDANCE,
+    MIN_GUIDANCE,
+    Event,
+    Frame,
+    Snapshot,
+)
 
 MAX_PROMPT = 2000
 MAX_NAME = 200
 MAX_NAMES = 256  # parameters, switches
 MAX_EVENTS = 10_000  # kept at once; more are refused, never dropped
-MAX_GUIDANCE = 20.0
 MAX_RAMP = 3600.0
 GAIN_DB = (-96.0, 24.0)
 
@@ -135,7 +143,7 @@ class World:
 
     def set_guidance(self, guidance: float, at: float | None = None) -> None:
         """Say how strongly to follow, 0 to 20; 1 is plain."""
-        value = _number("guidance", guidance, 0.0, MAX_GUIDANCE)
+        value = _number("guidance", guidance, MIN_GUIDANCE, MAX_GUIDANCE)
         time = self._time(at)
         with self._lock:
             self._guidance.put(time, value)
@@ -238,7 +246,7 @@ class World:
                 t0=start,
                 t1=end,
                 prompt=prompt[1] if prompt else "",
-                guidance=guidance[1] if guidance else 1.0,
+                guidance=guidance[1] if guidance else DEFAULT_GUIDANCE,
                 parameters=parameters,
                 switches=switches,
                 events=self._heard(start, end),

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seconds", type=shared.positive, default=30.0, help="length (30)")
     parser.add_argument(
-        "--guidance", type=shared.positive, help="how closely to follow the words, 1 to 6"
+        "--guidance", type=shared.positive, help="how closely to follow the words, 1 to 5"
     )
     shared.add_session_arguments(parser)
 

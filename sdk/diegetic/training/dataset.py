@@ -32,9 +32,8 @@ FRAMES = 36
 MEMORY_SECONDS = 1.0  # how long events and frames stay visible
 FRAME_SPACING = 0.2
 NONE = -1
-HIDDEN_PREFIX = (
-    0.4  # share of clips whose past is hidden: what is heard must come from what is said
-)
+# Share of clips whose past is hidden, so that what is heard must come from what is said.
+HIDDEN_PREFIX = 0.6
 
 SWITCHES = slice(TEXT_SLOTS, TEXT_SLOTS + SWITCH_SLOTS)
 PARAMETERS = slice(SWITCHES.stop, SWITCHES.stop + PARAMETER_SLOTS)
@@ -85,11 +84,13 @@ class Tables:
 class Batch:
     """K chunks of each of B scenes.
 
-    `chunks` (K,) are those that are made, `latents` (B, T, LATENT_DIM) are clean, `prefix` (B,) is
-    1.0 where the prefix is shown; all else is masked conditioning, (B * K, ...).
+    `chunks` (K,) are those that are made, `weights` (LATENT_DIM,) are for the loss, `latents`
+    (B, T, LATENT_DIM) are clean, `prefix` (B,) is 1.0 where the prefix is shown; all else is masked
+    conditioning, (B * K, ...).
     """
 
     chunks: Tensor
+    weights: Tensor
     latents: Tensor
     words: Tensor
     frames: Tensor
@@ -230,6 +231,9 @@ class BatchSampler:
 
     def __init__(self, scenes: SceneArrays, tables: Tables, config: StreamConfig) -> None:
         self._scenes = scenes
+        # Latents are scaled by the fourth root of their variance: the wide ones are heard more.
+        spread = scenes.latents[:1000].astype(np.float32).std(axis=(0, 1))
+        self._weights = torch.from_numpy(spread / spread.mean())
         self._conditions = Conditions(scenes, tables, config)
 
     def draw(self, count: int, chunks: int, rng: np.random.Generator) -> Batch:
@@ -241,6 +245,7 @@ class BatchSampler:
         flat = {name: torch.from_numpy(a.reshape(-1, *a.shape[2:])) for name, a in said.items()}
         return Batch(
             chunks=torch.from_numpy(made),
+            weights=self._weights,
             latents=torch.from_numpy(self._scenes.latents[chosen].astype(np.float32)),
             words=flat["words"],
             frames=flat["frames"],

@@ -18,12 +18,11 @@ from torch import Tensor
 
 from diegetic.config import StreamConfig
 from diegetic.model.dit import HIDDEN, Cross, DiT
+from diegetic.snapshot import MAX_GUIDANCE
 from diegetic.training.checkpoint import Average, load_checkpoint, save_checkpoint
 from diegetic.training.dataset import Batch, BatchSampler, load_scenes
 from diegetic.training.loop import REPORT, report, scheduled_rate, seed_step, set_rate
 from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_cross
-
-MAX_GUIDANCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class DiTTraining:
     learning_rate: float = 1e-3
     warmup: int = 150
     guided_after: float = 0.35  # share of the steps before guidance is trained
-    prefix_noise: float = 0.2  # the prefix is the model's own, imperfect past
+    prefix_noise: float = 0.35  # the prefix is the model's own, imperfect past
     decay: float = 0.999
     seed: int = 0
 
@@ -49,7 +48,8 @@ def flow_loss(dit: DiT, batch: Batch, settings: DiTTraining, guided: bool) -> Te
     prefix = batch.latents[:, : len(where.clean_positions)]
     prefix = prefix + settings.prefix_noise * torch.rand(count, 1, 1) * torch.randn_like(prefix)
     hidden = (1 - batch.prefix)[:, None].expand(-1, prefix.shape[1]) * HIDDEN
-    t = torch.sigmoid(torch.randn(count, chunks) * 1.2 + 0.2)
+    # Kind and level of a sound are decided early: t leans to the noisy end.
+    t = torch.sigmoid(torch.randn(count, chunks) * 1.2 + 0.7)
     noise = torch.randn_like(target)
     mixed = torch.lerp(target, noise, t[:, :, None, None])
     share = torch.ones(count, chunks)
@@ -71,7 +71,7 @@ def flow_loss(dit: DiT, batch: Batch, settings: DiTTraining, guided: bool) -> Te
                 plain = noisy_pass(dit, mixed, t, torch.ones_like(t), blank, kept, where, hidden)
             weight = share[:, :, None, None]
             made = weight * made + (1 - weight) * plain.float()
-    return (made - (noise - target)).square().mean()
+    return ((made - (noise - target)).square() * batch.weights).mean()
 
 
 def train_dit(scenes_root: Path, out: Path, settings: DiTTraining) -> Path:
