@@ -7,15 +7,14 @@ from diegetic_bridge.messages import BYTES_PER_PIXEL, Frame
 
 
 def to_rgb(frame: Frame) -> NDArray[np.uint8]:
-    """Return the picture as (height, width, 3) uint8 RGB, top row first; alpha is left out.
-
-    The result may be a read-only view of the frame's bytes.
-    """
+    """Return the picture as (height, width, 3) uint8 RGB, top row first; alpha is left out."""
     depth = BYTES_PER_PIXEL[frame.format]
-    data = np.frombuffer(frame.pixels, np.uint8)
-    rows = np.lib.stride_tricks.as_strided(
-        data, (frame.height, frame.width, depth), (frame.row_bytes, depth, 1), writeable=False
-    )
+    data = np.zeros(frame.height * frame.row_bytes, np.uint8)
+    data[: len(frame.pixels)] = np.frombuffer(
+        frame.pixels, np.uint8
+    )  # the last row may lack padding
+    rows = data.reshape(frame.height, frame.row_bytes)[:, : frame.width * depth]
+    rows = rows.reshape(frame.height, frame.width, depth)
     if frame.origin == "bottom":
         rows = rows[::-1]
     match frame.format:

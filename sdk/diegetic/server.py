@@ -14,16 +14,12 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypedDict
 
-import numpy as np
-from numpy.typing import NDArray
-
 from diegetic.config import RATE
 from diegetic.errors import DiegeticError
 from diegetic.session import Session
 from diegetic.sink import Sink
 from diegetic_bridge.handler import WelcomeInfo
 from diegetic_bridge.messages import (
-    BYTES_PER_PIXEL,
     DEFAULT_ENDPOINT,
     Event,
     Frame,
@@ -32,6 +28,7 @@ from diegetic_bridge.messages import (
     Prompt,
     Switch,
 )
+from diegetic_bridge.pixels import to_rgb
 from diegetic_bridge.server import BridgeServer
 
 _HEALTH_INTERVAL = 1.0
@@ -242,7 +239,7 @@ class _Desk:
 
     def on_frame(self, message: Frame, at: float) -> None:
         with _refusals("pixels"):
-            self._present().push_frame(frame_pixels(message))
+            self._present().push_frame(to_rgb(message))
 
     def on_close(self, peer: str) -> None:
         self._peer = None
@@ -267,19 +264,6 @@ class _Desk:
         if self.session is None:
             raise ValueError("session: expected one to be open")
         return self.session
-
-
-def frame_pixels(frame: Frame) -> NDArray[np.uint8]:
-    """Return a frame's picture, (height, width, 3) uint8 RGB, top row first."""
-    depth = BYTES_PER_PIXEL[frame.format]
-    rows = np.zeros((frame.height, frame.row_bytes), np.uint8)
-    flat = np.frombuffer(frame.pixels, np.uint8)
-    rows.reshape(-1)[: len(flat)] = flat  # the last row may lack its padding
-    pixels = rows[:, : frame.width * depth].reshape(frame.height, frame.width, depth)
-    if frame.origin == "bottom":
-        pixels = pixels[::-1]
-    order = {"rgb24": [0, 1, 2], "rgba8": [0, 1, 2], "bgra8": [2, 1, 0], "gray8": [0, 0, 0]}
-    return pixels[:, :, order[frame.format]]
 
 
 @contextmanager
