@@ -2,7 +2,7 @@
 
     python benchmarks/follows_game.py [--data data] [--seconds 60] [--keep DIR]
 
-Needs the `dev` extra, and OpenAL (Debian: libopenal1) where the game is not recorded yet. The
+Needs the `train` extra, and OpenAL (Debian: libopenal1) where the game is not recorded yet. The
 game's own sound and ours are cut into windows of 100 ms; printed is the rank correlation of their
 levels, beside that against the game's levels moved to another time (1,000 random circular shifts of
 at least two seconds). Ours may come up to a hop late: the best of three delays is taken, for the

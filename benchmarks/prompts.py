@@ -2,8 +2,8 @@
 
     python benchmarks/prompts.py [--nfe 6] [--guidance 3] [--seed 0] [--weights DIR] [--keep DIR]
 
-Needs the `dev` extra. A prompt counts when a fitting AudioSet class is among the first ten that the
-listener names.
+Needs the `judge` extra. A prompt counts when a fitting AudioSet class is among the first ten
+that the listener names.
 """
 
 import argparse

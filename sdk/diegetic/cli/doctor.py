@@ -21,7 +21,6 @@ BASE = (
     "pyzmq",
     "msgspec",
     "sounddevice",
-    "soxr",
     "soundfile",
     "rich",
     "tokenizers",

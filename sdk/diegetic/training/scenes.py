@@ -16,6 +16,7 @@ from diegetic.config import LATENT_DIM, RATE
 from diegetic.errors import MediaError
 from diegetic.model.spectral import SpectralLatents
 from diegetic.training.audio_store import AudioStore, Segment
+from diegetic.training.compose import Part, compose
 from diegetic.training.dataset import CHUNKS, FRAMES, SceneArrays
 from diegetic.training.draft import CONFIG, LATENTS, LEAD, SAMPLES, Audio, Draft, TextTable, record
 
@@ -93,16 +94,17 @@ class Studio:
         self._lay(draft.audio, segment, rng, float(rng.uniform(-10, 2)))
         caption = _caption(segment, rng)
         if rng.random() < 0.35:
-            names = self._scatter(draft, rng, int(rng.integers(1, 3)), with_events=True)
-            if rng.random() < 0.3:
+            self._scatter(draft, rng, int(rng.integers(1, 3)))
+            if rng.random() < 0.3:  # told by the prompt instead of as events
+                events = [Part(name, start=max(0.0, at)) for name, at, _ in draft.events]
+                caption = compose([Part(caption, bed=True), *events], int(rng.integers(2**31)))
                 draft.events.clear()
-                caption = f"{caption} and {names[0]}"
         draft.text = [caption] * CHUNKS
 
     def oneshots(self, draft: Draft, rng: np.random.Generator) -> None:
         """Sounds heard once: told as events in silence, or repeated under one prompt."""
         if rng.random() < 0.5:
-            self._scatter(draft, rng, int(rng.integers(1, 4)), with_events=True)
+            self._scatter(draft, rng, int(rng.integers(1, 4)))
             draft.text = [str(rng.choice(SILENT_PROMPTS)) if rng.random() < 0.3 else None] * CHUNKS
             return
         segment = _draw(self._shots, rng)
@@ -120,7 +122,7 @@ class Studio:
         self._lay(draft.audio, segment, rng, float(rng.uniform(-12, 0)))
         draft.text = [_caption(segment, rng)] * CHUNKS
         if rng.random() < 0.15:
-            self._scatter(draft, rng, 1, with_events=True)
+            self._scatter(draft, rng, 1)
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         """The prompt changes at a chunk; the sound follows within a fifth of a second."""
@@ -235,19 +237,13 @@ class Studio:
                 segment, skip, count
             )
 
-    def _scatter(
-        self, draft: Draft, rng: np.random.Generator, count: int, *, with_events: bool
-    ) -> list[str]:
-        """Place `count` one-shots at random times, each told as an event; return their captions."""
-        names = []
+    def _scatter(self, draft: Draft, rng: np.random.Generator, count: int) -> None:
+        """Place `count` one-shots at random times, each told as an event."""
         for at in sorted(rng.uniform(-0.5, SAMPLES / RATE - 0.1, count)):
             segment = _draw(self._shots, rng)
-            gain_db = float(rng.uniform(-10, 2))
-            self._place(draft.audio, segment, float(at), 10 ** (gain_db / 20))
-            names.append(_caption(segment, rng))
-            if with_events:
-                draft.events.append((names[-1], float(at), 10 ** (gain_db / 20)))
-        return names
+            gain = 10 ** (float(rng.uniform(-10, 2)) / 20)
+            self._place(draft.audio, segment, float(at), gain)
+            draft.events.append((_caption(segment, rng), float(at), gain))
 
 
 def _grouped(segments: list[Segment]) -> dict[str, list[Segment]]:
