@@ -2,10 +2,10 @@
 
     python benchmarks/codec.py [--data data] [--checkpoint runs/v0/codec.pt] [--count 60]
 
-Needs the `train` and `judge` extras and the built data. Printed, over `count` random held-out clips
-of at least a second: the cosine of an independent listener's embeddings of original and decoded, the
-Fréchet distance of the two sets (biased up for few clips: compare at equal count), the change of
-level, of the side's level against the mid's, and the level that silence is decoded to.
+Needs the `train` and `judge` extras and the built data. Printed, over `count` random held-out
+clips of at least a second: the cosine of an independent listener's embeddings of original and
+decoded, the Fréchet distance of the two sets (biased up for few clips: compare at equal count), the
+change of level, of the side's level against the mid's, and the level that silence is decoded to.
 """
 
 import argparse

@@ -34,7 +34,7 @@ class StreamConfig:
     hop: float = 0.16
     overlap: float = 0.04
     prefix: float = 1.28
-    lookahead: float = 0.24
+    lookahead: float = 0.2
 
     def __post_init__(self) -> None:
         for name in ("hop", "overlap", "prefix", "lookahead"):

@@ -199,12 +199,15 @@ def tensor_offsets(path: Path) -> dict[str, tuple[int, int]]:
 
 
 def _trace(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> onnx.ModelProto:
-    """Trace with a free batch axis and, where there is one, a free time axis."""
+    """Trace with free axes: batch and, where there are such, time and prefix."""
     batch = torch.export.Dim("batch", min=1, max=256)
     latents = torch.export.Dim("latents", min=1, max=512)
     shapes: dict[str, dict[int, object]] = {name: {0: batch} for name in inputs}
     if "latents" in inputs:
         shapes["latents"][1] = latents
+    if "prefix_keys" in inputs:
+        ring = torch.export.Dim("ring", min=2, max=4096)
+        shapes["prefix_keys"][3] = shapes["prefix_values"][3] = shapes["prefix_bias"][1] = ring
     if "noise" in inputs:
         shapes["noise"][2] = FRAMES_PER_LATENT * latents
     program = torch.onnx.export(
