@@ -1,6 +1,6 @@
 """The live path under a clock: server, a real client process, figures.
 
-    python benchmarks/live.py [--seconds 60] [--hog] [--device NAME] [--nfe 6] [--weights FOLDER]
+    python benchmarks/live.py [--seconds 60] [--hog] [--device NAME] [--nfe 4] [--weights FOLDER]
 
 The client process is game.py beside this file. `--hog` adds a process that spins on one core.
 Beside the live figures, the same chunks are made by the torch backend where torch is installed.
@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--hog", action="store_true", help="spin on one core meanwhile")
     parser.add_argument("--device", help="play on this device; else the clock sets the pace")
-    parser.add_argument("--nfe", type=int, default=6)
+    parser.add_argument("--nfe", type=int, default=4)
     parser.add_argument("--weights", type=Path, help="folder of other weights than those shipped")
     arguments = parser.parse_args()
     console = Console(highlight=False)

@@ -1,6 +1,6 @@
 """Twelve prompts, ten seconds each: does an independent listener hear what was asked for?
 
-    python benchmarks/prompts.py [--nfe 6] [--guidance 3] [--seed 0] [--weights DIR] [--keep DIR]
+    python benchmarks/prompts.py [--nfe 4] [--guidance 2] [--seed 0] [--weights DIR] [--keep DIR]
 
 Needs the `judge` extra. A prompt counts when a fitting AudioSet class is among the first ten
 that the listener names.
@@ -54,8 +54,8 @@ PROMPTS: dict[str, tuple[str, ...]] = {
 def main() -> None:
     """Render, listen, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--nfe", type=int, default=6)
-    parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--nfe", type=int, default=4)
+    parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--keep", type=Path, help="folder for the sounds")

@@ -152,7 +152,7 @@ def load_generator(
     weights: Path | None = None,
     *,
     backend: Backend = "auto",
-    nfe: int = 6,
+    nfe: int = 4,
     config: StreamConfig | None = None,
     threads: int | None = None,
 ) -> ChunkGenerator:

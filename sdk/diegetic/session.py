@@ -58,7 +58,7 @@ class Session:
         config: StreamConfig = DEFAULT_CONFIG,
         *,
         seed: int = 0,
-        nfe: int = 6,
+        nfe: int = 4,
         backend: Literal["auto", "onnx", "torch"] = "auto",
         weights: Path | None = None,
         generator: "Generator | None" = None,

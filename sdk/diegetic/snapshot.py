@@ -26,7 +26,7 @@ SLOTS = WORD_SLOTS + FRAME_SLOTS
 
 MIN_GUIDANCE = 1.0  # the model was trained within these
 MAX_GUIDANCE = 5.0
-DEFAULT_GUIDANCE = 2.5
+DEFAULT_GUIDANCE = 2.0
 
 
 @dataclass(frozen=True)

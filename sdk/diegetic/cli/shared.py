@@ -41,7 +41,7 @@ def count(text: str) -> int:
 def add_session_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that choose the networks and how they run."""
     parser.add_argument("--seed", type=int, default=0, help="same seed, same inputs: same sound")
-    parser.add_argument("--nfe", type=count, default=6, help="network evaluations per chunk (6)")
+    parser.add_argument("--nfe", type=count, default=4, help="network evaluations per chunk (4)")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what computes (auto)")
     parser.add_argument("--weights", type=Path, help="folder of other weights than those shipped")
 
