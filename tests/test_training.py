@@ -121,6 +121,11 @@ def test_an_interrupted_transformer_training_goes_on_bit_for_bit(
     assert json.loads(rows[-1])["step"] == TINY_DIT.steps
 
 
+def test_training_leaves_the_arithmetic_as_it_was(build: Path, tmp_path: Path) -> None:
+    train_codec(build, tmp_path, TINY_CODEC)
+    assert np.float32(1e-40) / np.float32(2) > 0
+
+
 def test_a_checkpoint_of_another_model_is_refused(build: Path, tmp_path: Path) -> None:
     torch.save({"model": {}, "optimiser": {}, "step": 1, "minutes": 0.0}, tmp_path / "codec.pt")
     with pytest.raises(WeightsError, match="another model"):

@@ -33,7 +33,14 @@ from diegetic.model.spectral import (
 )
 from diegetic.training.audio_store import AudioStore
 from diegetic.training.checkpoint import load_checkpoint, save_checkpoint
-from diegetic.training.loop import REPORT, report, scheduled_rate, seed_step, set_rate
+from diegetic.training.loop import (
+    REPORT,
+    denormals_flushed,
+    report,
+    scheduled_rate,
+    seed_step,
+    set_rate,
+)
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +52,7 @@ SHARES = {"bed": 0.4, "oneshot": 0.35, "music": 0.25}  # of the crops
 class CodecTraining:
     """What makes the shipped decoder; `seconds` is the length of a crop."""
 
-    steps: int = 2500
+    steps: int = 3156
     batch: int = 4
     seconds: float = 0.8
     learning_rate: float = 8e-4
@@ -156,6 +163,7 @@ def fit_latents(
     return decoder.latents.fit(torch.cat(levels))
 
 
+@denormals_flushed()
 def train_codec(data: Path, out: Path, settings: CodecTraining) -> Path:
     """Train (or go on training) the decoder on the build in `data`; return the checkpoint's path.
 
@@ -168,7 +176,6 @@ def train_codec(data: Path, out: Path, settings: CodecTraining) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "codec.pt"
     torch.manual_seed(settings.seed)
-    torch.set_flush_denormal(True)  # silence would otherwise cost ten times as much
     decoder = Decoder()
     optimiser = torch.optim.AdamW(decoder.parameters(), settings.learning_rate, (0.8, 0.95))
     sampler = CropSampler(AudioStore(data), "train")
