@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diegetic.conditioning import EVENT_0, FRAME_0, PARAMETER_0, SWITCH_0, Conditioner
+from diegetic.conditioning import Conditioner
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.snapshot import (
     EVENT_SLOTS,
+    EVENT_TOKENS,
     FRAME_SLOTS,
+    FRAME_TOKENS,
     PARAMETER_SLOTS,
+    PARAMETER_TOKENS,
     SLOTS,
+    SWITCH_TOKENS,
     TEXT_SLOTS,
     WORD_SLOTS,
     Conditioning,
@@ -25,6 +29,8 @@ from diegetic.snapshot import (
 from diegetic.world import World
 
 T0, T1 = 10.0, 10.16
+SWITCH_0, PARAMETER_0 = SWITCH_TOKENS.start, PARAMETER_TOKENS.start
+EVENT_0, FRAME_0 = EVENT_TOKENS.start, FRAME_TOKENS.start
 
 
 class CountingImageEncoder(ImageEncoder):

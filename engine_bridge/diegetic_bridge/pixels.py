@@ -10,9 +10,8 @@ def to_rgb(frame: Frame) -> NDArray[np.uint8]:
     """Return the picture as (height, width, 3) uint8 RGB, top row first; alpha is left out."""
     depth = BYTES_PER_PIXEL[frame.format]
     data = np.zeros(frame.height * frame.row_bytes, np.uint8)
-    data[: len(frame.pixels)] = np.frombuffer(
-        frame.pixels, np.uint8
-    )  # the last row may lack padding
+    # The last row may lack its padding.
+    data[: len(frame.pixels)] = np.frombuffer(frame.pixels, np.uint8)
     rows = data.reshape(frame.height, frame.row_bytes)[:, : frame.width * depth]
     rows = rows.reshape(frame.height, frame.width, depth)
     if frame.origin == "bottom":

@@ -13,11 +13,14 @@ from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.snapshot import (
     DEFAULT_GUIDANCE,
     EVENT_SLOTS,
+    EVENT_TOKENS,
     FRAME_SLOTS,
+    FRAME_TOKENS,
     PARAMETER_SLOTS,
+    PARAMETER_TOKENS,
     SWITCH_SLOTS,
+    SWITCH_TOKENS,
     TEXT_SLOTS,
-    WORD_SLOTS,
     Conditioning,
     Event,
     FloatArray,
@@ -29,10 +32,6 @@ from diegetic.snapshot import (
 log = logging.getLogger(__name__)
 
 SILENCE = "silence"
-SWITCH_0 = TEXT_SLOTS
-PARAMETER_0 = SWITCH_0 + SWITCH_SLOTS
-EVENT_0 = PARAMETER_0 + PARAMETER_SLOTS
-FRAME_0 = WORD_SLOTS
 
 T = TypeVar("T")
 
@@ -77,20 +76,20 @@ class Conditioner:
 
     def _fill_switches(self, out: Conditioning, switches: dict[str, str]) -> None:
         for slot, (name, value) in enumerate(self._newest("switches", switches, SWITCH_SLOTS)):
-            self._say(out, SWITCH_0 + slot, f"{name} {value}")
+            self._say(out, SWITCH_TOKENS.start + slot, f"{name} {value}")
 
     def _fill_parameters(self, out: Conditioning, parameters: dict[str, float]) -> None:
         chosen = self._newest("parameters", parameters, PARAMETER_SLOTS)
         for slot, (name, value) in enumerate(chosen):
-            self._say(out, PARAMETER_0 + slot, name)
-            out.values[PARAMETER_0 + slot] = value
+            self._say(out, PARAMETER_TOKENS.start + slot, name)
+            out.values[PARAMETER_TOKENS.start + slot] = value
 
     def _fill_events(self, out: Conditioning, snapshot: Snapshot) -> None:
         events: list[Event] = sorted(snapshot.events, key=lambda event: event.time)
         for slot, event in enumerate(events[-EVENT_SLOTS:]):
-            self._say(out, EVENT_0 + slot, event.name)
-            out.values[EVENT_0 + slot] = 10.0 ** (event.gain_db / 20.0)
-            out.times[EVENT_0 + slot] = event.time - snapshot.t0
+            self._say(out, EVENT_TOKENS.start + slot, event.name)
+            out.values[EVENT_TOKENS.start + slot] = 10.0 ** (event.gain_db / 20.0)
+            out.times[EVENT_TOKENS.start + slot] = event.time - snapshot.t0
 
     def _fill_frames(self, out: Conditioning, snapshot: Snapshot) -> None:
         visible = {id(frame): frame for frame in snapshot.frames[-FRAME_SLOTS:]}
@@ -101,8 +100,8 @@ class Conditioner:
         }
         for slot, (frame, embedding) in enumerate(self._frames.values()):
             out.frames[slot] = embedding
-            out.times[FRAME_0 + slot] = frame.time - snapshot.t0
-            out.present[FRAME_0 + slot] = True
+            out.times[FRAME_TOKENS.start + slot] = frame.time - snapshot.t0
+            out.present[FRAME_TOKENS.start + slot] = True
 
     def _say(self, out: Conditioning, slot: int, words: str) -> None:
         """Put the sentence embedding of `words` into `slot`."""

@@ -14,12 +14,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from diegetic.codec import FRAME_HOP, WINDOW
 from diegetic.config import LATENT_DIM, RATE, SAMPLES_PER_LATENT
 
-WINDOW = 960
-HOP = 240
 BINS = WINDOW // 2 + 1
-FRAMES_PER_LATENT = SAMPLES_PER_LATENT // HOP
+FRAMES_PER_LATENT = SAMPLES_PER_LATENT // FRAME_HOP
 MID_BANDS = 80
 SIDE_BANDS = 24
 BANDS = MID_BANDS + SIDE_BANDS
@@ -49,17 +48,18 @@ SYNTHESIS_GAIN = 1 / 1.5  # the sum of squared Hann windows at hop = window / 4
 
 
 def stft(signal: Tensor) -> Tensor:
-    """Spectra of causal frames: (..., samples) -> (..., samples / HOP, BINS).
+    """Spectra of causal frames: (..., samples) -> (..., samples / FRAME_HOP, BINS).
 
-    Frame i covers samples [HOP (i + 1) - WINDOW, HOP (i + 1)); a full-scale sine comes out near 1.
+    Frame i covers samples [FRAME_HOP (i + 1) - WINDOW, FRAME_HOP (i + 1)); a full-scale sine comes
+    out near 1.
     """
-    padded = torch.nn.functional.pad(signal.float(), (WINDOW - HOP, 0))
-    frames = padded.unfold(-1, WINDOW, HOP) * window()
+    padded = torch.nn.functional.pad(signal.float(), (WINDOW - FRAME_HOP, 0))
+    frames = padded.unfold(-1, WINDOW, FRAME_HOP) * window()
     return cast(Tensor, torch.fft.rfft(frames)) * (4 / WINDOW)
 
 
 def noise_spectra(noise: Tensor) -> Tensor:
-    """White noise (..., samples) of variance 1 -> (..., samples / HOP, BINS, 2), mean power 1."""
+    """White noise (..., samples) to spectra (..., samples / FRAME_HOP, BINS, 2) of mean power 1."""
     gain: float = WINDOW / 4 / (0.375 * WINDOW) ** 0.5  # 0.375: the mean squared Hann window
     return torch.view_as_real(stft(noise)) * gain
 
@@ -97,7 +97,7 @@ def interpolation_matrix(bands: int) -> Tensor:
 
 
 def band_levels(audio: Tensor) -> Tensor:
-    """Log levels of causal frames: (B, samples, 2) -> (B, samples / HOP, BANDS), natural log.
+    """Log levels of causal frames: (B, samples, 2) -> (B, samples / FRAME_HOP, BANDS), natural log.
 
     Raises:
         ValueError: the length is not a multiple of SAMPLES_PER_LATENT, or there are not 2 channels.

@@ -16,29 +16,25 @@ from diegetic.config import StreamConfig
 from diegetic.errors import MediaError
 from diegetic.snapshot import (
     EVENT_SLOTS,
+    EVENT_TOKENS,
     FRAME_DIM,
     FRAME_SLOTS,
-    PARAMETER_SLOTS,
+    FRAME_TOKENS,
+    PARAMETER_TOKENS,
     SLOTS,
-    SWITCH_SLOTS,
+    SWITCH_TOKENS,
     TEXT_DIM,
     TEXT_SLOTS,
     WORD_SLOTS,
 )
+from diegetic.world import FRAME_AGE, FRAME_SPACING, RING
 
 CHUNKS = 12  # a scene is this many hops and one overlap long
 EVENTS = 12
 FRAMES = 36
-MEMORY_SECONDS = 1.0  # how long events and frames stay visible
-FRAME_SPACING = 0.2
 NONE = -1
 # Share of clips whose past is hidden, so that what is heard must come from what is said.
 HIDDEN_PREFIX = 0.6
-
-SWITCHES = slice(TEXT_SLOTS, TEXT_SLOTS + SWITCH_SLOTS)
-PARAMETERS = slice(SWITCHES.stop, SWITCHES.stop + PARAMETER_SLOTS)
-EVENT = slice(PARAMETERS.stop, PARAMETERS.stop + EVENT_SLOTS)
-FRAME = slice(WORD_SLOTS, SLOTS)
 
 
 @dataclass(frozen=True)
@@ -138,13 +134,13 @@ class Conditions:
                     present[b, k, :TEXT_SLOTS] = np.abs(texts[text]).max(axis=1) > 0
                 for s, text in enumerate(scenes.switch[n, chunk]):
                     if text != NONE:
-                        words[b, k, SWITCHES.start + s] = texts[text, 0]
-                        present[b, k, SWITCHES.start + s] = 1
+                        words[b, k, SWITCH_TOKENS.start + s] = texts[text, 0]
+                        present[b, k, SWITCH_TOKENS.start + s] = 1
                 for s, text in enumerate(scenes.parameter[n]):
                     if text != NONE:
-                        words[b, k, PARAMETERS.start + s] = texts[text, 0]
-                        values[b, k, PARAMETERS.start + s] = scenes.value[n, chunk, s]
-                        present[b, k, PARAMETERS.start + s] = 1
+                        words[b, k, PARAMETER_TOKENS.start + s] = texts[text, 0]
+                        values[b, k, PARAMETER_TOKENS.start + s] = scenes.value[n, chunk, s]
+                        present[b, k, PARAMETER_TOKENS.start + s] = 1
                 self._events(n, t0, words[b, k], values[b, k], times[b, k], present[b, k])
                 self._frames(n, t0, frames[b, k], times[b, k], present[b, k])
         return {
@@ -166,9 +162,9 @@ class Conditions:
     ) -> None:
         scenes = self._scenes
         begin = scenes.event_time[n]
-        heard = (scenes.event[n] != NONE) & (begin < t0 + self._hop) & (begin > t0 - MEMORY_SECONDS)
+        heard = (scenes.event[n] != NONE) & (begin < t0 + self._hop) & (begin > t0 - RING)
         newest = np.flatnonzero(heard)[-EVENT_SLOTS:]
-        for slot, e in enumerate(newest, EVENT.start):
+        for slot, e in enumerate(newest, EVENT_TOKENS.start):
             words[slot] = self._tables.texts[scenes.event[n, e], 0]
             values[slot] = scenes.event_gain[n, e]
             times[slot] = begin[e] - t0
@@ -188,7 +184,7 @@ class Conditions:
         # Live, a chunk is made from what was seen while its predecessor played: stamps end at t0.
         stamps = np.minimum(scenes.frame_time[n] - t0, 0.0)
         seen = (scenes.frame[n] != NONE) & (scenes.frame_time[n] < t0 + self._hop)
-        seen &= stamps > -MEMORY_SECONDS
+        seen &= stamps > -FRAME_AGE
         taken: list[int] = []
         for f in np.flatnonzero(seen)[::-1]:
             if not taken or stamps[taken[-1]] - stamps[f] >= FRAME_SPACING:
@@ -197,8 +193,8 @@ class Conditions:
                 break
         for slot, f in enumerate(reversed(taken)):
             frames[slot] = self._tables.frames[scenes.frame[n, f]]
-            times[FRAME.start + slot] = stamps[f]
-            present[FRAME.start + slot] = 1
+            times[FRAME_TOKENS.start + slot] = stamps[f]
+            present[FRAME_TOKENS.start + slot] = 1
 
 
 def mask_modalities(present: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -209,16 +205,16 @@ def mask_modalities(present: NDArray[np.float32], rng: np.random.Generator) -> N
     def hide(where: slice, chance: float) -> None:
         out[rng.random(count) < chance, :, where] = 0
 
-    other = out[:, :, WORD_SLOTS:].any(axis=(1, 2)) | out[:, :, EVENT].any(axis=(1, 2))
+    other = out[:, :, WORD_SLOTS:].any(axis=(1, 2)) | out[:, :, EVENT_TOKENS].any(axis=(1, 2))
     hide(slice(1, TEXT_SLOTS), 0.4)  # the sentence alone
     hide(slice(0, 1), 0.05)  # its words alone
     out[(rng.random(count) < 0.2) & other, :, :TEXT_SLOTS] = 0
-    hide(SWITCHES, 0.2)
-    hide(PARAMETERS, 0.2)
-    hide(EVENT, 0.15)
-    hide(FRAME, 0.2)
+    hide(SWITCH_TOKENS, 0.2)
+    hide(PARAMETER_TOKENS, 0.2)
+    hide(EVENT_TOKENS, 0.15)
+    hide(FRAME_TOKENS, 0.2)
     single = np.ones(out.shape[::2], np.float32)
-    for where in (slice(1, TEXT_SLOTS), FRAME):
+    for where in (slice(1, TEXT_SLOTS), FRAME_TOKENS):
         width = where.stop - where.start
         single[:, where] = rng.random((count, width)) > 0.15
     out *= single[:, None]
