@@ -30,7 +30,7 @@ from diegetic.model.spectral import (
     to_mid_side,
     window,
 )
-from diegetic.training.audio_store import AudioStore, Segment
+from diegetic.training.audio_store import AudioStore
 from diegetic.training.checkpoint import load_checkpoint, save_checkpoint
 from diegetic.training.loop import (
     REPORT,
@@ -44,14 +44,14 @@ from diegetic.training.loop import (
 log = logging.getLogger(__name__)
 
 RESOLUTIONS = (256, 512, 1024, 2048)
-SHARES = {"bed": 0.45, "oneshot": 0.35, "music": 0.2}  # of the crops
+SHARES = {"bed": 0.4, "oneshot": 0.35, "music": 0.25}  # of the crops
 
 
 @dataclass(frozen=True)
 class CodecTraining:
     """What makes the shipped decoder; `seconds` is the length of a crop."""
 
-    steps: int = 3000
+    steps: int = 3156
     batch: int = 4
     seconds: float = 0.8
     learning_rate: float = 8e-4
@@ -123,7 +123,9 @@ class CropSampler:
         chosen = [s for s in store.segments if s.split == split]
         self._pools = {kind: [s for s in chosen if s.kind == kind] for kind in SHARES}
         self._pools = {kind: pool for kind, pool in self._pools.items() if pool}
-        self._weights = {kind: np.cumsum(_shares(pool)) for kind, pool in self._pools.items()}
+        self._weights = {
+            kind: np.cumsum([s.samples**0.5 for s in pool]) for kind, pool in self._pools.items()
+        }
 
     def crop(self, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """One crop (samples, 2), now and then mirrored, made mono or changed in level."""
@@ -146,15 +148,6 @@ class CropSampler:
     def batch(self, count: int, samples: int, rng: np.random.Generator) -> Tensor:
         """(count, samples, 2)."""
         return torch.from_numpy(np.stack([self.crop(samples, rng) for _ in range(count)]))
-
-
-def _shares(pool: list[Segment]) -> NDArray[np.float64]:
-    """How often each segment is drawn: by the root of its length, beds alike by what they are."""
-    shares = np.array([segment.samples**0.5 for segment in pool])
-    if pool[0].kind != "bed":
-        return shares
-    names, member = np.unique([segment.captions[0] for segment in pool], return_inverse=True)
-    return shares / np.bincount(member, shares, len(names))[member]
 
 
 def fit_latents(

@@ -36,7 +36,7 @@ from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_cros
 class DiTTraining:
     """What makes the shipped transformer."""
 
-    steps: int = 5000
+    steps: int = 3100
     batch: int = 16
     chunks: int = 4  # of each scene: more scenes teach more than more of each
     learning_rate: float = 1e-3

@@ -55,10 +55,8 @@ class Studio:
         self._surfaces = surfaces
         self._black = black_picture
         steady = [s for s in train if s.kind == "bed" and "ui" not in s.category]
-        # A ringtone loops, but is no ambience. Beds are drawn alike by what they are: of birds
-        # there are eleven minutes, of thunderstorms half a minute.
-        self._beds = _grouped(steady, lambda s: s.captions[0])
-        self._shots = _grouped([s for s in train if s.kind == "oneshot"], lambda s: s.category)
+        self._beds = _grouped(steady)  # a ringtone loops, but is no ambience
+        self._shots = _grouped([s for s in train if s.kind == "oneshot"])
         self._music = [s for s in train if s.kind == "music"]
         self._steps = {
             surface: [
@@ -69,7 +67,7 @@ class Studio:
             for surface in surfaces
         }
         self.recipes: tuple[tuple[Callable[[Draft, np.random.Generator], None], float], ...] = (
-            (self.bed, 0.36),
+            (self.bed, 0.34),
             (self.oneshots, 0.2),
             (self.music, 0.12),
             (self.change, 0.1),
@@ -248,11 +246,12 @@ class Studio:
             draft.events.append((_caption(segment, rng), float(at), gain))
 
 
-def _grouped(segments: list[Segment], key: Callable[[Segment], str]) -> dict[str, list[Segment]]:
-    """Segments by `key`: groups are drawn alike however many clips they have."""
+def _grouped(segments: list[Segment]) -> dict[str, list[Segment]]:
+    """Segments by category and package: categories are drawn alike however many clips they have."""
     groups: dict[str, list[Segment]] = {}
     for segment in segments:
-        groups.setdefault(key(segment), []).append(segment)
+        key = segment.path if segment.package == "blanket" else segment.category
+        groups.setdefault(key, []).append(segment)
     return groups
 
 
