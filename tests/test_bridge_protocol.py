@@ -142,16 +142,20 @@ def test_every_event_is_delivered_once_and_acknowledged_each_time() -> None:
     assert connection.counts.events == 2
 
 
-def test_memory_of_events_is_bounded_and_longer_than_what_a_client_keeps() -> None:
-    assert REMEMBERED_EVENTS > MAX_EVENTS
+def test_memory_of_events_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diegetic_bridge.protocol.REMEMBERED_EVENTS", 100)
     connection = opened()
-    for number in range(3 * REMEMBERED_EVENTS):
+    for number in range(300):
         assert len(feed(connection, shot(number))) == 1
-    assert feed(connection, shot(2 * REMEMBERED_EVENTS)) == []
-    assert len(feed(connection, shot(REMEMBERED_EVENTS))) == 1  # too long ago
+    assert feed(connection, shot(200)) == []
+    assert len(feed(connection, shot(100))) == 1  # too long ago
     acks = connection.acks()
     assert acks is not None
-    assert len(acks.events) == REMEMBERED_EVENTS
+    assert len(acks.events) == 100
+
+
+def test_memory_of_events_is_longer_than_what_a_client_keeps() -> None:
+    assert REMEMBERED_EVENTS > MAX_EVENTS
 
 
 def test_a_repeated_hello_of_the_same_run_resumes_the_session() -> None:
@@ -300,20 +304,20 @@ def test_events_that_waited_too_long_are_given_up_and_counted() -> None:
     assert link.stats.events_expired == 2
 
 
-def test_without_a_server_memory_is_bounded() -> None:
+def test_without_a_server_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diegetic_bridge.link.MAX_EVENTS", 100)
     link = Link(HELLO, 1e9)
-    for number in range(3 * MAX_EVENTS):
+    for number in range(300):
         link.say(shot(number))
         link.say(Prompt(str(number), 20.0))
         link.show(Frame(1, 1, 20.0, bytes(3)))
     stats = link.stats
-    assert stats.events_unacked == MAX_EVENTS
-    assert stats.events_expired == 2 * MAX_EVENTS
-    assert stats.frames_dropped == 3 * MAX_EVENTS - 1
+    assert (stats.events_unacked, stats.events_expired) == (100, 200)
+    assert stats.frames_dropped == 299
     link.connected(21.0)
     say_all(link, 21.0)
     link.receive(WELCOME, 21.0)
-    assert len(say_all(link, 21.0)) == MAX_EVENTS + 2
+    assert len(say_all(link, 21.0)) == 102
 
 
 def test_a_frame_waits_for_events_and_only_the_newest_waits() -> None:

@@ -283,6 +283,7 @@ STATUS = ServerStatus(
     prompt="rain on a tin roof",
     rtf_p95=0.71,
     knob_to_ear_ms_p50=251.0,
+    event_to_ear_ms_p50=20.0,
     buffered_ms=240.0,
     underruns=0,
     chunks=10,
@@ -291,6 +292,10 @@ STATUS = ServerStatus(
     parameters=2,
     switches=3,
     events=4,
+    bank_ready=7,
+    bank_wanted=12,
+    events_missed=0,
+    events_late=0,
     errors=0,
     dropped=0,
 )
@@ -304,7 +309,15 @@ def shown(status: ServerStatus) -> str:
 
 def test_the_status_says_how_it_is_going() -> None:
     text = shown(STATUS)
-    for word in ("01:23", "ViZDoom", "rain on a tin roof", "0.71", "251 ms", "underruns 0"):
+    for word in (
+        "01:23",
+        "ViZDoom",
+        "rain on a tin roof",
+        "0.71",
+        "251 ms",
+        "underruns 0",
+        "ready 7/12",
+    ):
         assert word in text
     assert "errors" not in text
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diegetic.crossfade import correlation, fade_out, join, ramps
+from diegetic.crossfade import blend, fade_out, join, ramps
 from diegetic.snapshot import FloatArray
 
 OVERLAP = 1920
@@ -42,6 +42,20 @@ def test_a_seam_between_noises_keeps_its_level(rho: float) -> None:
     assert np.abs(level).max() < 0.15
 
 
+@pytest.mark.parametrize("louder_db", [-30.0, -12.0, 6.0, 20.0])
+@pytest.mark.parametrize("rho", [0.0, 0.6, 1.0])
+def test_between_a_loud_and_a_soft_side_the_level_goes_straight(
+    louder_db: float, rho: float
+) -> None:
+    gain = 10 ** (louder_db / 20)
+    mixed, found = blend(quadrature(0.0), gain * quadrature(float(np.arccos(rho))))
+    assert found == pytest.approx(rho, abs=1e-3)
+    share = np.sin((np.arange(OVERLAP) + 0.5) / OVERLAP * np.pi / 2) ** 2
+    straight = decibels((1 - share) + share * gain**2)
+    level = decibels((mixed.astype(float) ** 2).sum(1))
+    assert np.abs(level - straight).max() < 0.15
+
+
 def test_identical_sides_pass_unchanged() -> None:
     chunk = np.random.default_rng(1).uniform(-1, 1, (2 * OVERLAP, 2)).astype(np.float32)
     seam = join(chunk[:OVERLAP], chunk, OVERLAP)
@@ -71,6 +85,12 @@ def test_streaming_is_one_offline_overlap_add(lengths: list[int], overlap: int, 
     assert tail is not None
     streamed = np.concatenate([*parts, fade_out(tail)])
 
+    def scale(left: FloatArray, right: FloatArray) -> FloatArray:
+        p, q, pq = (left**2).mean(), (right**2).mean(), (left * right).mean()
+        rho = max(-0.5, pq / np.sqrt(p * q))
+        apart = cos**2 * p + sin**2 * q
+        return np.sqrt(apart / (apart + 2 * rho * cos * sin * np.sqrt(p * q)))
+
     offline = np.zeros((sum(len(c) - overlap for c in chunks) + overlap, 2))
     start = 0
     angle = (np.arange(overlap) + 0.5) / overlap * (np.pi / 2)
@@ -80,13 +100,11 @@ def test_streaming_is_one_offline_overlap_add(lengths: list[int], overlap: int, 
         if index == 0:
             gain[:overlap] = sin**2
         else:
-            rho = max(-0.5, correlation(chunks[index - 1][-overlap:], chunk[:overlap]))
-            gain[:overlap] = sin / np.sqrt(1 + 2 * rho * sin * cos)
+            gain[:overlap] = sin * scale(chunks[index - 1][-overlap:], chunk[:overlap])
         if index == len(chunks) - 1:
             gain[-overlap:] = cos**2
         else:
-            rho = max(-0.5, correlation(chunk[-overlap:], chunks[index + 1][:overlap]))
-            gain[-overlap:] = cos / np.sqrt(1 + 2 * rho * sin * cos)
+            gain[-overlap:] = cos * scale(chunk[-overlap:], chunks[index + 1][:overlap])
         offline[start : start + len(chunk)] += gain[:, None] * chunk
         start += len(chunk) - overlap
     np.testing.assert_allclose(streamed, offline, atol=1e-5)

@@ -378,7 +378,7 @@ def test_everything_that_the_game_says_is_declared() -> None:
         "area": list(scene.AREAS),
         "underfoot": list(scene.SURFACES),
     }
-    assert events == list(scene.EVENTS)
+    assert {event.name: event.text for event in events} == scene.EVENTS
 
 
 # The show

@@ -53,7 +53,7 @@ def test_the_ten_lines_of_the_readme_make_a_sound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     networks = (ToneGenerator(), plain_conditioner)
-    monkeypatch.setattr(diegetic.Session, "_networks", lambda self: networks)
+    monkeypatch.setattr("diegetic.lazy.LazyNetworks.load", lambda self: networks)
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     block = text.split("## Ten lines")[1].split("```python\n")[1].split("```")[0]

@@ -1,14 +1,15 @@
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from diegetic import player
 from diegetic.errors import DeviceError, MediaError
-from diegetic.player import BLOCK, FADE, ClockOutput, Concealer, Player
+from diegetic.mixer.mixer import Mixer
+from diegetic.player import BLOCK, FADE, ClockOutput, Concealer, Player, outputs
 from diegetic.ring import Command, Ring, Status, Underrun
 from diegetic.snapshot import FloatArray
 from diegetic.wav import WavWriter
@@ -28,8 +29,11 @@ class Tape:
         self.blocks: list[FloatArray] = []
         self._then = then
 
+    def wait(self, samples: int) -> None:
+        pass
+
     def write(self, block: FloatArray) -> None:
-        self.blocks.append(block)
+        self.blocks.append(block.copy())
         self._then(len(self.blocks))
 
     def close(self) -> None:
@@ -37,7 +41,8 @@ class Tape:
 
     @property
     def sound(self) -> FloatArray:
-        return np.concatenate(self.blocks)
+        """What was heard, from the first sample that was mixed."""
+        return np.concatenate(self.blocks)[Mixer().delay :]
 
 
 @pytest.fixture
@@ -56,7 +61,7 @@ def test_all_that_was_written_is_played_and_recorded(ring: Ring, tmp_path: Path)
     ring.write(tone(0, 5000))
     ring.tell(Command.DRAIN)
     tape = Tape(lambda count: None)
-    Player(ring, tape, record).run()
+    Player(ring, tape, record, Mixer(), deque()).run()
     record.close()
     assert np.array_equal(tape.sound[:5000], tone(0, 5000))
     assert ring.underruns == 0
@@ -76,7 +81,7 @@ def test_a_dry_ring_decays_is_counted_and_fades_in_again(ring: Ring) -> None:
             ring.tell(Command.DRAIN)
 
     tape = Tape(producer)
-    Player(ring, tape, None).run()
+    Player(ring, tape, None, Mixer(), deque()).run()
     gap = 12 * BLOCK - 1000
     assert ring.underruns == 1
     assert ring.concealed == gap
@@ -99,7 +104,7 @@ def test_a_gap_shorter_than_the_decay_overlaps_with_the_return(ring: Ring) -> No
             ring.tell(Command.DRAIN)
 
     tape = Tape(producer)
-    Player(ring, tape, None).run()
+    Player(ring, tape, None, Mixer(), deque()).run()
     assert ring.underrun_log() == [Underrun(BLOCK, BLOCK)]
     assert biggest_jump(tape.sound) <= 2.5 * biggest_jump(tone(0, 5000))  # two tones at once
 
@@ -116,7 +121,7 @@ def test_a_second_gap_is_logged_where_it_is_in_the_recording(ring: Ring) -> None
             ring.tell(Command.STOP)
 
     tape = Tape(producer)
-    Player(ring, tape, None).run()
+    Player(ring, tape, None, Mixer(), deque()).run()
     first = 20 * BLOCK - 1000
     assert ring.underrun_log() == [
         Underrun(1000, first),
@@ -136,7 +141,7 @@ def test_nothing_sounds_before_the_ring_is_primed(ring: Ring) -> None:
             ring.tell(Command.DRAIN)
 
     tape = Tape(producer)
-    Player(ring, tape, None).run()
+    Player(ring, tape, None, Mixer(), deque()).run()
     assert not tape.sound[: 3 * BLOCK].any()
     assert np.array_equal(tape.sound[3 * BLOCK : 3 * BLOCK + 1000], tone(0, 1000))
     assert ring.underruns == 0
@@ -150,7 +155,7 @@ def test_stopping_at_once_fades_and_drops_the_rest(ring: Ring) -> None:
             ring.tell(Command.STOP)
 
     tape = Tape(producer)
-    Player(ring, tape, None).run()
+    Player(ring, tape, None, Mixer(), deque()).run()
     assert np.array_equal(tape.sound[: 4 * BLOCK], tone(0, 4 * BLOCK))
     assert not tape.sound[4 * BLOCK + FADE :].any()
     assert biggest_jump(tape.sound) <= 1.5 * biggest_jump(tone(0, 5000))
@@ -159,7 +164,7 @@ def test_stopping_at_once_fades_and_drops_the_rest(ring: Ring) -> None:
 def test_a_dead_parent_lets_the_rest_be_played(ring: Ring) -> None:
     ring.write(tone(0, 3000))
     tape = Tape(lambda count: None)
-    Player(ring, tape, None, parent_lives=lambda: len(tape.blocks) < 2).run()
+    Player(ring, tape, None, Mixer(), deque(), parent_lives=lambda: len(tape.blocks) < 2).run()
     assert np.array_equal(tape.sound[:3000], tone(0, 3000))
 
 
@@ -172,7 +177,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_sound(ring: Ring, tmp_path: 
     ring.tell(Command.DRAIN)
     tape = Tape(lambda count: None)
     record = Full(tmp_path / "take.wav")
-    Player(ring, tape, record).run()
+    Player(ring, tape, record, Mixer(), deque()).run()
     record.close()
     assert np.array_equal(tape.sound[:3000], tone(0, 3000))
     assert (ring.status, "No space" in ring.error) == (Status.PLAYING, True)
@@ -193,32 +198,37 @@ def test_the_clock_output_keeps_pace_and_forgives_a_suspended_machine() -> None:
         now[0] += seconds
 
     output = ClockOutput(clock=lambda: now[0], sleep=sleep)
-    block = np.zeros((480, 2), np.float32)
-    for _ in range(100):
-        output.write(block)
+
+    def play(blocks: int) -> None:
+        for _ in range(blocks):
+            output.wait(480)
+            output.write(np.zeros((480, 2), np.float32))
+
+    play(100)
+    output.wait(480)
     assert now[0] == pytest.approx(1.0)
     now[0] += 0.5  # a hiccup is made up for
-    for _ in range(100):
-        output.write(block)
+    play(100)
+    output.wait(480)
     assert now[0] == pytest.approx(2.0)
     now[0] += 3600
-    output.write(block)
-    output.write(block)
-    assert now[0] == pytest.approx(3602.01)
+    play(2)
+    output.wait(480)
+    assert now[0] == pytest.approx(3602.02)
 
 
 def test_missing_portaudio_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> object:
         raise OSError("PortAudio library not found")
 
-    monkeypatch.setattr(player.importlib, "import_module", missing)
+    monkeypatch.setattr(outputs.importlib, "import_module", missing)
     with pytest.raises(DeviceError, match="libportaudio2"):
-        player.import_sounddevice()
+        outputs.import_sounddevice()
 
 
 def test_the_player_loads_nothing_heavy() -> None:
     code = (
-        "import sys, diegetic.player; "
+        "import sys, diegetic.player.__main__; "
         "print([m for m in ('torch','onnxruntime','sounddevice','soundfile','zmq','scipy') "
         "if m in sys.modules])"
     )

@@ -8,9 +8,9 @@ from diegetic.errors import MediaError
 from diegetic.metrics import Metrics
 
 
-def made(metrics: Metrics | None = None, **messages: int) -> dict[str, object]:
+def made(metrics: Metrics | None = None, **counts: int) -> dict[str, object]:
     return report.build_report(
-        metrics or Metrics(), seconds=1.5, device="none", underruns=2, messages=messages
+        metrics or Metrics(), seconds=1.5, device="none", underruns=2, counts=counts
     )
 
 
@@ -35,6 +35,15 @@ def test_message_counts_are_complete_and_know_nothing_else() -> None:
         "events": 3,
         "errors": 0,
         "dropped": 0,
+    }
+
+
+def test_the_bank_has_its_own_counts() -> None:
+    assert made(bank_ready=3, bank_wanted=4, events_late=1)["bank"] == {
+        "bank_ready": 3,
+        "bank_wanted": 4,
+        "events_missed": 0,
+        "events_late": 1,
     }
 
 

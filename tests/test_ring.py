@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diegetic.errors import DiegeticError
-from diegetic.ring import Command, Ring, Status, Underrun
+from diegetic.ring import Command, MixCounts, Ring, Status, Underrun, VoiceStart
 from diegetic.snapshot import FloatArray
 
 
@@ -99,8 +99,8 @@ def test_the_clock_pairs_samples_with_their_time(ring: Ring) -> None:
     ring.write(counter(0, 50))
     for turn in range(1, 8):
         ring.read(5)
-        ring.set_clock(turn * 1_000_000_000)
-        assert ring.clock() == (5 * turn, float(turn))
+        ring.set_clock(5 * turn, 7 * turn, 9 * turn, turn * 1_000_000_000)
+        assert ring.clock() == (5 * turn, 7 * turn, 9 * turn, float(turn))
 
 
 def test_underruns_are_logged_where_they_were_and_counted_beyond_the_log(ring: Ring) -> None:
@@ -118,6 +118,26 @@ def test_underruns_are_logged_where_they_were_and_counted_beyond_the_log(ring: R
     assert len(ring.underrun_log()) == 1024
 
 
+def test_the_starts_of_voices_are_read_once_and_the_newest_are_kept(ring: Ring) -> None:
+    for voice in range(3):
+        ring.log_start(voice, -1, 100 + voice, 5_000_000_000)
+    starts, seen = ring.starts_since(1)
+    assert starts == [VoiceStart(1, -1, 101, 5.0), VoiceStart(2, -1, 102, 5.0)]
+    assert ring.starts_since(seen) == ([], 3)
+    for voice in range(3, 2000):
+        ring.log_start(voice, voice, voice, 0)
+    starts, seen = ring.starts_since(seen)
+    assert seen == 2000
+    assert [start.voice for start in starts] == list(range(2000 - 1024, 2000))
+
+
+def test_what_the_mixer_counts_is_seen_on_the_other_side(ring: Ring) -> None:
+    ring.set_mix_counts(MixCounts(1, 2, 3, 1.25))
+    other = Ring.attach(ring.name)
+    assert other.mix_counts() == (1, 2, 3, 1.25)
+    other.close()
+
+
 def test_foreign_memory_is_refused() -> None:
     memory = SharedMemory(create=True, size=100_000)
     try:
@@ -132,5 +152,5 @@ def test_the_age_of_a_heartbeat_grows(ring: Ring) -> None:
     ring.beat()
     assert 0 <= ring.producer_age() < 5
     assert ring.consumer_age() == 0  # none yet is no sign of death
-    ring.set_clock(1)
+    ring.set_clock(0, 0, 0, 1)
     assert ring.consumer_age() > 0

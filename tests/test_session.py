@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bank_generator import ClickGenerator, event_conditioner
 from diegetic import DiegeticError, Session, StreamConfig
+from diegetic.bank import EventSpec
+from diegetic.mixer.commands import DeclareBus, PushSnapshot, SetBus
+from diegetic.mixer.limiter import DELAY
 from diegetic.snapshot import FloatArray
 from tone_generator import FakeSink, ToneGenerator, plain_conditioner
 
@@ -35,7 +39,8 @@ def test_reading_in_pieces_equals_reading_at_once() -> None:
 def test_a_tone_passes_the_seams_unchanged() -> None:
     sound = read_in([1.0])
     tone = 0.5 * np.sin(2 * np.pi * 40 * np.arange(48_000) / 48_000)
-    np.testing.assert_allclose(sound[1920:, 0], tone[1920:], atol=1e-6)
+    assert not sound[:DELAY].any()  # the limiter looks ahead
+    np.testing.assert_allclose(sound[DELAY + 1920 :, 0], tone[1920:-DELAY], atol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_samples_and_another_gives_others() -> None:
@@ -59,30 +64,84 @@ def test_a_change_is_heard_from_the_next_chunk_on_and_recorded_with_it() -> None
         session.read(0.16)
         session.set_prompt("wind", sent=5.0)
         session.set_prompt("storm", sent=6.0)  # "wind" will never be heard
-        session.post_event("shot", sent=7.0)
-        session.post_event("shot", sent=8.0)
+        session.declare_switch("surface", ["grass", "stone"])
+        session.set_switch("surface", "stone", sent=7.0)
         session.read(0.32)
         first, second, third = session.records()
         assert [c.name for c in first.changes] == ["rain"]
         assert [(c.name, c.sent) for c in second.changes] == [
             ("storm", 6.0),
-            ("shot", 7.0),
-            ("shot", 8.0),
+            ("surface", 7.0),
         ]
         assert third.changes == ()
         assert (second.prompt, second.start_sample, second.index) == ("storm", HOP, 1)
-        assert [(e.name, e.time) for e in second.events] == [("shot", 0.16)] * 2
-        assert third.events == ()  # it still rings, but does not begin again
         assert set(second.stages_ms) == {"conditioning", "generate", "crossfade"}
         assert session.metrics.counts()["chunks"] == 3
 
 
-def test_an_event_waits_for_its_time() -> None:
+def test_an_event_is_a_voice_that_begins_at_the_very_sample() -> None:
+    networks = ClickGenerator(), event_conditioner
+    with Session(generator=networks[0], conditioner=networks[1]) as session:
+        session.declare_event(EventSpec("shot", "a shot in the {place}", length=0.2))
+        session.set_switch("place", "hall")
+        session.post_event("shot", at=0.1)
+        session.read(0.16)
+        session.post_event("shot", sent=3.0)  # at once
+        sound = session.read(0.32)
+        session.mix(SetBus("events", mute=True))
+        session.post_event("shot")
+        session.read(0.16)
+        first, second, third = session.voices()
+        assert (first.name, first.asked, first.sample, first.exact) == ("shot", 4800, 4800, True)
+        assert (second.asked, second.sample) == (-1, HOP)
+        begin = np.flatnonzero(np.abs(sound[:, 0]) > 1e-4)[0]
+        assert begin < DELAY + 100
+        assert third.sample == 3 * HOP
+        assert len(session.metrics.event_to_ear_ms()) == 3  # p50, p95, p99
+        assert session.bank.counters.posted == 3
+
+
+def test_an_event_that_cannot_be_made_yet_is_left_to_the_bed() -> None:
+    stream = FakeSink()
     with make_session() as session:
-        session.post_event("shot", at=0.2)
-        session.read(0.48)
-        assert [len(record.changes) for record in session.records()] == [0, 1, 0]
-        assert session.records()[1].events[0].time == 0.2
+        session.play(stream)
+        session.post_event("shot")
+        while not any(record.events for record in session.records()):
+            stream.pass_time(0.005)
+        assert session.bank.counters.missed == 1
+        session.stop(drain=False)
+
+
+def test_the_mix_outlives_the_change_from_reading_to_playing_and_back() -> None:
+    with make_session() as session:
+        session.set_prompt("rain")
+        session.mix(DeclareBus("radio"))
+        session.mix(SetBus("beds", mute=True))
+        assert not session.read(0.5)[-HOP:].any()
+        sink = FakeSink()
+        session.play(sink)
+        assert SetBus("beds", mute=True) in sink.sent
+        assert DeclareBus("radio") in sink.sent
+        session.stop(drain=False)
+        assert not session.read(0.5)[HOP:].any()  # the mute fades in
+        session.mix(SetBus("beds", mute=False))
+        assert session.read(0.5).any()
+
+
+def test_what_the_mixer_does_not_know_is_refused() -> None:
+    with make_session() as session:
+        for wrong in (
+            SetBus("brass", gain_db=1.0),
+            DeclareBus("radio", parent="brass"),
+            PushSnapshot("cave"),
+            SetBus("beds", gain_db=float("nan")),
+        ):
+            with pytest.raises(DiegeticError):
+                session.mix(wrong)
+        with pytest.raises(DiegeticError, match="bus must be one of beds, events, master"):
+            session.post_event("shot", bus="brass")
+        with pytest.raises(DiegeticError, match="position"):
+            session.post_event("shot", position=(0.0, float("nan"), 0.0))
 
 
 def test_parameters_switches_and_frames_reach_the_world() -> None:

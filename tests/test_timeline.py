@@ -27,6 +27,7 @@ def chunk(
     return ChunkRecord(
         index=index,
         start_sample=first + index * HOP,
+        heard_from=first + index * HOP,
         stages_ms={"generate": 80.0},
         rho=0.0,
         prompt=prompt,

@@ -273,15 +273,42 @@ def test_slow_frames_are_all_kept(world: World, clock: Clock) -> None:
     assert world.counters.dropped_frames == 0
 
 
-def test_a_frame_is_never_from_the_future_nor_older_than_the_newest(
-    world: World, clock: Clock
-) -> None:
-    clock.now = 1.0
-    world.push_frame(picture(1), at=99.0)
+def test_a_generator_that_went_back_sees_the_newest_frame_as_if_just_now(world: World) -> None:
+    for index in range(5):
+        world.push_frame(picture(index), at=1.0 + 0.2 * index)
+    snapshot = world.snapshot(1.3, 1.46)
+    assert shades(snapshot) == [1, 2, 3, 4]
+    assert [frame.time for frame in snapshot.frames] == pytest.approx([0.7, 0.9, 1.1, 1.3])
+
+
+def test_a_frame_older_than_the_newest_is_dropped(world: World) -> None:
+    world.push_frame(picture(1), at=1.0)
     world.push_frame(picture(2), at=0.5)
-    clock.now = 1.5
-    world.push_frame(picture(3))
+    world.push_frame(picture(3), at=1.5)
     assert shades(world.snapshot(1.5, 1.6)) == [1, 3]
+    assert world.counters.dropped_frames == 1
+
+
+def test_what_is_asked_for_late_in_a_chunk_holds_where_only_its_end_is_heard(
+    world: World,
+) -> None:
+    world.set_prompt("rain", at=0.0)
+    world.set_prompt("storm", at=0.11)
+    assert world.snapshot(0.0, 0.16).prompt == "rain"
+    assert world.snapshot(0.0, 0.16, heard_from=0.1).prompt == "storm"
+
+
+def test_setters_tell_whether_anything_is_new(world: World) -> None:
+    assert not world.set_prompt("")
+    assert world.set_prompt("rain", at=0.0)
+    assert not world.set_prompt(" rain ", at=1.0)
+    assert world.set_switch("surface", "grass")
+    assert not world.set_switch("surface", "grass")
+    assert world.set_guidance(3.0)
+    assert not world.set_guidance(3.0)
+    world.declare_parameter("threat", 0.0, 10.0, 5.0)
+    assert world.set_parameter("threat", 7.5) == pytest.approx(0.25)
+    assert world.set_parameter("threat", 99.0) == pytest.approx(0.25)
 
 
 def test_the_engine_may_reuse_its_picture(world: World) -> None:

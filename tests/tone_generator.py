@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diegetic.config import RATE, StreamConfig
-from diegetic.ring import Underrun
+from diegetic.mixer.commands import Command, checked
+from diegetic.ring import MixCounts, Underrun, VoiceStart
 from diegetic.sink import PlayClock
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot, null_conditioning
 
@@ -51,10 +52,14 @@ class FakeSink:
 
     latency = 0.1
     concealed = 0
+    mix_counts = MixCounts()
+    drift_ppm = None
 
     def __init__(self, now: float = 100.0) -> None:
         self.now = now
         self.written: list[FloatArray] = []
+        self.sent: list[Command] = []
+        self.starts: list[VoiceStart] = []
         self.read = 0
         self.prime = -1
         self.underruns = 0
@@ -70,14 +75,33 @@ class FakeSink:
     def write(self, samples: FloatArray) -> None:
         self.written.append(samples)
 
+    def revise(self, position: int, samples: FloatArray) -> bool:
+        if position < self.read:
+            return False
+        self.written = [self.sound[:position], samples]
+        return True
+
+    def send(self, command: Command) -> None:
+        self.sent.append(checked(command))
+
+    def started(self) -> list[VoiceStart]:
+        starts, self.starts = self.starts, []
+        return starts
+
     def buffered(self) -> int:
         return len(self.sound) - self.read
+
+    def taken(self) -> int:
+        return self.read
 
     def played(self) -> int:
         return max(0, self.read - round(self.latency * RATE))
 
     def clock(self) -> PlayClock:
         return PlayClock(self.read, self.now + self.latency)
+
+    def output_clock(self) -> PlayClock:
+        return self.clock()
 
     def underrun_log(self) -> list[Underrun]:
         return []

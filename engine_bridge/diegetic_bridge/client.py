@@ -1,12 +1,11 @@
 """Speak to the server from a game: say it and forget it. Nothing here ever makes the game wait.
 
-    game thread --say--> Link --worker thread--> DEALER   (connects and retries by itself)
+    game thread --say--> Link --worker thread--> server
                 poll <-- replies <--'
 
 Without a server every call does nothing but remember the newest state and the latest events.
 
-Threads: every method may be called from any thread; none blocks on the network. The worker thread
-alone touches the sockets.
+Threads: every method may be called from any thread; none blocks on the network.
 """
 
 import logging
@@ -14,39 +13,40 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import msgspec
-import zmq
-from zmq.utils.monitor import parse_monitor_message
 
-from diegetic_bridge.link import ClientStats, Link, Phase
+from diegetic_bridge.link import BankProgress, ClientStats, Link
 from diegetic_bridge.messages import (
     DEFAULT_ENDPOINT,
-    MAX_MESSAGE_BYTES,
+    MAX_AHEAD,
     VERSION,
-    Bye,
+    Bus,
+    BusSpec,
     Error,
     Event,
+    EventSpec,
     Frame,
     Hello,
+    Listener,
     Origin,
     Parameter,
     ParameterSpec,
     PixelFormat,
-    Pong,
+    PopSnapshot,
     Prompt,
+    PushSnapshot,
+    Said,
     ServerMessage,
+    SnapshotSpec,
     Switch,
     SwitchSpec,
-    Welcome,
-    decode_reply,
-    encode,
     invalid,
 )
-from diegetic_bridge.wake import Waker
+from diegetic_bridge.worker import REPLIES, Worker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,36 +56,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SEND_QUEUE = 16  # what libzmq holds of ours; small, so that a slow server is noticed at once
-_REPLIES = 256  # unread replies that `poll` can return; older ones are forgotten
-_GOODBYE_MS = 100
 _WARNINGS = 64
 _FORMATS = {1: "gray8", 3: "rgb24", 4: "rgba8"}
-_OPTIONS = {
-    zmq.LINGER: 0,
-    zmq.IMMEDIATE: 1,  # no queue without a connection: what to send again is ours to say
-    zmq.SNDHWM: _SEND_QUEUE,
-    zmq.RCVHWM: _REPLIES,
-    zmq.MAXMSGSIZE: MAX_MESSAGE_BYTES,
-    zmq.RECONNECT_IVL: 100,
-    zmq.RECONNECT_IVL_MAX: 2000,
-    zmq.HEARTBEAT_IVL: 1000,
-    zmq.HEARTBEAT_TIMEOUT: 2500,
-}
-_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
 
-Message = TypeVar("Message", Prompt, Parameter, Switch, Event, Frame, Hello)
+Message = TypeVar("Message", bound=Said | Frame)
 
 
 class Client:
     """One engine's connection to the sound server at `endpoint`; closes with `close` or `with`.
 
-    States (prompt, parameters, switches): the newest value counts, and is sent again to a server
-    that was restarted. Events arrive exactly once and in order at a server, also over a broken
-    connection; one that finds no server within `event_ttl` seconds is given up and counted, as is
-    the oldest of more than 1024. (A server that dies between playing an event and acknowledging it
-    leaves it to its successor.) Frames: at most one waits, the newest; those it replaces are
-    counted.
+    States (prompt, parameters, switches, buses, snapshots, listener): the newest value counts, and
+    is sent again to a server that was restarted. Events arrive exactly once and in order at a
+    server, also over a broken connection; one that finds no server until `event_ttl` seconds after
+    its time is given up and counted, as is the oldest of more than 16,384, which `poll` tells. (A
+    server that dies between playing an event and acknowledging it leaves it to its successor.)
+    Frames: at most one waits, the newest; those it replaces are counted.
 
     Wrong arguments do not raise in the middle of a game: they are logged once and come out of
     `poll` as an `Error`, as do the server's.
@@ -93,7 +78,10 @@ class Client:
     Args:
         endpoint: the server's ZeroMQ address.
         engine: who is speaking, for the server's log.
-        parameters, switches, events: what the game is going to say.
+        parameters, switches: what the game is going to set.
+        events: what it is going to post; a plain name has the defaults of `EventSpec`.
+        buses, snapshots: the mix, besides the buses "master", "beds" and "events"; a parent, and
+            what a bus ducks from, come before it.
         clock: the engine's monotonic time in seconds, at the pace of real time, never below zero.
         event_ttl: seconds that an event may wait for a server.
 
@@ -108,46 +96,40 @@ class Client:
         engine: str = "python",
         parameters: Sequence[ParameterSpec] = (),
         switches: Sequence[SwitchSpec] = (),
-        events: Sequence[str] = (),
+        events: Sequence[EventSpec | str] = (),
+        buses: Sequence[BusSpec] = (),
+        snapshots: Sequence[SnapshotSpec] = (),
         clock: Callable[[], float] = time.monotonic,
         event_ttl: float = 10.0,
     ) -> None:
         instance = uuid.uuid4().hex
-        declared = {"parameters": parameters, "switches": switches}
+        declared = {
+            "parameters": parameters,
+            "switches": switches,
+            "events": events,
+            "buses": buses,
+            "snapshots": snapshots,
+        }
         about = {
             "version": VERSION,
             "time": clock(),
             "engine": engine,
             "instance": instance,
-            "events": list(events),
-            **{
-                name: [msgspec.structs.asdict(spec) for spec in declared[name]] for name in declared
-            },
+            **{name: msgspec.to_builtins(list(specs)) for name, specs in declared.items()},
         }
         self._link = Link(msgspec.convert(about, Hello), event_ttl)
-        self._endpoint = endpoint
         self._clock = clock
         self._lock = threading.Lock()
-        self._replies: deque[ServerMessage] = deque(maxlen=_REPLIES)
+        self._replies: deque[ServerMessage] = deque(maxlen=REPLIES)
         self._warned: set[tuple[str, str]] = set()
-        self._told_absent = False
-        self._closing = threading.Event()
-        self._context = zmq.Context()
-        self._dealer = self._context.socket(zmq.DEALER)
-        for option, value in _OPTIONS.items():
-            self._dealer.setsockopt(option, value)
-        self._dealer.setsockopt(zmq.ROUTING_ID, instance.encode())
-        self._monitor = self._dealer.get_monitor_socket(_EVENTS)
-        self._waker = Waker(self._context)
-        try:
-            self._dealer.connect(endpoint)
-        except zmq.ZMQError as error:
-            self._close_sockets(linger=0)
-            raise ValueError(f"endpoint: expected a ZeroMQ address, got {endpoint!r}") from error
-        self._worker = threading.Thread(
-            target=self._run, name="diegetic-bridge-client", daemon=True
+        self._worker = Worker(
+            self._link,
+            self._lock,
+            endpoint=endpoint,
+            identity=instance,
+            clock=clock,
+            note=self._note,
         )
-        self._worker.start()
 
     @property
     def stats(self) -> ClientStats:
@@ -155,27 +137,109 @@ class Client:
         with self._lock:
             return self._link.stats
 
+    @property
+    def bank_progress(self) -> BankProgress | None:
+        """How many sounds of declared events are ready, of how many; None until a server tells."""
+        with self._lock:
+            return self._link.bank
+
     def set_prompt(self, text: str, guidance: float | None = None) -> None:
         """Say what should be heard; "" is silence. `guidance`: how strictly, None leaves it."""
-        about = {"text": text, "guidance": guidance, "time": self._clock()}
+        about = {"text": text, "guidance": _number(guidance), "time": self._clock()}
         self._say(self._checked(Prompt, about))
 
     def set_parameter(self, name: str, value: float, ramp: float = 0.0) -> None:
         """Move a declared parameter to `value` over `ramp` seconds."""
-        about = {"name": name, "value": float(value), "ramp": float(ramp), "time": self._clock()}
-        self._say(self._checked(Parameter, about))
+        about = {"name": name, "value": _number(value), "ramp": _number(ramp)}
+        self._say(self._checked(Parameter, about | {"time": self._clock()}))
 
     def set_switch(self, name: str, value: str) -> None:
         """Give a switch one of its values."""
         self._say(self._checked(Switch, {"name": name, "value": value, "time": self._clock()}))
 
-    def post_event(self, name: str, gain_db: float = 0.0) -> int:
-        """Have something heard once; return its id, which an `Ack` names when it has arrived."""
+    def post_event(
+        self,
+        name: str,
+        gain_db: float = 0.0,
+        position: Iterable[float] | None = None,
+        occlusion: float = 0.0,
+        at: float | None = None,
+        bus: str = "",
+    ) -> int:
+        """Have something heard once; return its id, which an `Ack` names when it has arrived.
+
+        Args:
+            name: declared or not; an undeclared one takes its time to be made.
+            gain_db: on top of the gain that it was declared with.
+            position: (x, y, z) in metres, y up, -z forward; None is everywhere.
+            occlusion: how much stands before it, 0 nothing, 1 a thick wall.
+            at: when, on the engine's clock, a minute ahead at most; None is now.
+            bus: through which it is heard; "" is the one that it was declared with.
+        """
         with self._lock:
             event = self._link.next_id()
-        about = {"id": event, "name": name, "gain_db": float(gain_db), "time": self._clock()}
-        self._say(self._checked(Event, about))
+        now = self._clock()
+        about = {
+            "id": event,
+            "name": name,
+            "gain_db": _number(gain_db),
+            "position": _vector(position),
+            "occlusion": _number(occlusion),
+            "bus": bus,
+            "time": now if at is None else _number(at),
+        }
+        message = self._checked(Event, about)
+        if message is not None and message.time - now > MAX_AHEAD:
+            why = f"expected at most {MAX_AHEAD:g} s ahead, got {message.time - now:g}"
+            self._refuse(Error("invalid", "time", why))
+        else:
+            self._say(message)
         return event
+
+    def set_bus(
+        self,
+        name: str,
+        gain_db: float | None = None,
+        mute: bool | None = None,
+        fade: float = 0.0,
+    ) -> None:
+        """Make a bus louder or quieter, (un)mute it, or both, over `fade` seconds.
+
+        `name`: declared, or one of "master", "beds" and "events". None leaves a thing as it is.
+        """
+        about = {"name": name, "fade": _number(fade), "time": self._clock()}
+        if gain_db is not None or mute is None:
+            self._say(self._checked(Bus, about | {"gain_db": _number(gain_db)}))
+        if mute is not None:
+            self._say(self._checked(Bus, about | {"mute": mute}))
+
+    def push_snapshot(self, name: str, fade: float = 0.0) -> None:
+        """Bring in a declared snapshot of the mix over `fade` seconds; one that is in stays in."""
+        about = {"name": name, "fade": _number(fade), "time": self._clock()}
+        self._say(self._checked(PushSnapshot, about))
+
+    def pop_snapshot(self, name: str, fade: float = 0.0) -> None:
+        """Let a snapshot of the mix go over `fade` seconds; one that is not in stays out."""
+        about = {"name": name, "fade": _number(fade), "time": self._clock()}
+        self._say(self._checked(PopSnapshot, about))
+
+    def set_listener(
+        self,
+        position: Iterable[float],
+        forward: Iterable[float] = (0.0, 0.0, -1.0),
+        up: Iterable[float] = (0.0, 1.0, 0.0),
+    ) -> None:
+        """Say where the ears are (metres, y up), where they look, and where their own top is.
+
+        `up` is the camera's, not the world's: that of one who looks straight down is level.
+        """
+        about = {
+            "position": _vector(position),
+            "forward": _vector(forward),
+            "up": _vector(up),
+            "time": self._clock(),
+        }
+        self._say(self._checked(Listener, about))
 
     def push_frame(
         self,
@@ -209,7 +273,7 @@ class Client:
         if frame is not None:
             with self._lock:
                 self._link.show(frame)
-            self._waker.ring()
+            self._worker.ring()
 
     def poll(self) -> list[ServerMessage]:
         """Return what the server said since the last call: welcomes, acks, errors, status."""
@@ -220,10 +284,7 @@ class Client:
 
     def close(self) -> None:
         """Say goodbye if there is a server, and stop; waits for the network for 0.1 s at most."""
-        self._closing.set()
-        self._waker.ring()
-        if self._worker is not threading.current_thread():
-            self._worker.join()
+        self._worker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -241,16 +302,21 @@ class Client:
         try:
             return msgspec.convert(about, kind)
         except ValueError as error:
-            with self._lock:
-                self._link.refuse()
-                self._note(invalid(error))
+            self._refuse(invalid(error))
             return None
 
-    def _say(self, message: Prompt | Parameter | Switch | Event | None) -> None:
+    def _refuse(self, error: Error) -> None:
+        with self._lock:
+            self._link.refuse()
+            self._note(error)
+
+    def _say(self, message: Said | None) -> None:
         if message is not None:
             with self._lock:
-                self._link.say(message)
-            self._waker.ring()
+                error = self._link.say(message)
+                if error is not None:
+                    self._note(error)
+            self._worker.ring()
 
     def _note(self, reply: ServerMessage) -> None:
         """Keep a reply for `poll`; log an error, once for each thing that can be wrong."""
@@ -261,88 +327,18 @@ class Client:
                 self._warned.add(about)
                 logger.warning("%s: %s: %s", reply.code, reply.field, reply.message)
 
-    def _run(self) -> None:
-        try:
-            poller = zmq.Poller()
-            poller.register(self._monitor, zmq.POLLIN)
-            poller.register(self._waker.receiver, zmq.POLLIN)
-            while not self._closing.is_set():
-                self._waker.hush()
-                self._follow()
-                self._read()
-                full = self._write()
-                poller.register(self._dealer, zmq.POLLIN | (zmq.POLLOUT if full else 0))
-                poller.poll(self._patience(full))
-            self._goodbye()
-        except Exception:
-            logger.exception("the bridge's worker failed; the game goes on without sound")
-        finally:
-            self._close_sockets(linger=_GOODBYE_MS if self._link.phase is Phase.OPEN else 0)
 
-    def _follow(self) -> None:
-        """Learn how the transport is doing."""
-        while self._monitor.poll(0):
-            event = parse_monitor_message(self._monitor.recv_multipart())["event"]
-            with self._lock:
-                was_open = self._link.phase is Phase.OPEN
-                if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                    self._link.connected(self._clock())
-                elif event == zmq.EVENT_DISCONNECTED:
-                    self._link.disconnected()
-            if event != zmq.EVENT_HANDSHAKE_SUCCEEDED and not self._told_absent:
-                self._told_absent = True
-                state = "has gone" if was_open else "does not answer"
-                logger.warning("the sound server at %s %s; trying on", self._endpoint, state)
+def _number(value: object) -> object:
+    """Return any kind of number as a float; what is none goes on to where errors are told."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return value
 
-    def _read(self) -> None:
-        while True:
-            try:
-                parts = self._dealer.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            reply = decode_reply(parts[0])
-            if reply is None:
-                continue
-            if isinstance(reply, Welcome):
-                self._told_absent = False
-                logger.info("connected to the sound server at %s", self._endpoint)
-            with self._lock:
-                self._link.receive(reply, self._clock())
-                if not isinstance(reply, Pong):
-                    self._note(reply)
 
-    def _write(self) -> bool:
-        """Send what there is; return True if the socket took no more."""
-        while True:
-            with self._lock:
-                message = self._link.outgoing(self._clock())
-            if message is None:
-                return False
-            try:
-                self._dealer.send(encode(message), zmq.DONTWAIT)
-            except zmq.Again:
-                return True
-            with self._lock:
-                self._link.sent(message, self._clock())
-
-    def _patience(self, full: bool) -> int | None:
-        """Return how long to sleep in ms; None: until something happens."""
-        with self._lock:
-            due = self._link.due()
-        if full or due is None:
-            return None
-        return max(0, round((due - self._clock()) * 1000) + 1)
-
-    def _goodbye(self) -> None:
-        if self._link.phase is Phase.OPEN and not self._write():
-            try:
-                self._dealer.send(encode(Bye(self._clock())), zmq.DONTWAIT)
-            except zmq.Again:
-                logger.debug("no room for a bye; the server will notice")
-
-    def _close_sockets(self, *, linger: int) -> None:
-        self._dealer.disable_monitor()
-        self._monitor.close(linger=0)
-        self._waker.close()
-        self._dealer.close(linger=linger)
-        self._context.term()
+def _vector(values: object) -> object:
+    """Return three numbers of any kind as floats, like `_number`."""
+    try:
+        return [_number(value) for value in values]  # type: ignore[attr-defined]
+    except TypeError:
+        return values

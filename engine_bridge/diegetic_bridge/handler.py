@@ -3,7 +3,18 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from diegetic_bridge.messages import Event, Frame, Hello, Parameter, Prompt, Switch
+from diegetic_bridge.messages import (
+    Bus,
+    Event,
+    Frame,
+    Hello,
+    Listener,
+    Parameter,
+    PopSnapshot,
+    Prompt,
+    PushSnapshot,
+    Switch,
+)
 
 
 @dataclass(frozen=True)
@@ -19,9 +30,9 @@ class Handler(Protocol):
 
     All calls come from the receive thread, which stops draining meanwhile: return quickly. `at` is
     when it happened, in seconds of the server's clock (now or in the past, further back after an
-    outage). Any call may raise `ValueError("field: what was expected")`, which the engine gets as
-    an error reply; any other exception is logged and answered with code "internal". Neither ends
-    the session.
+    outage; an event's may lie up to a minute ahead). Any call may raise
+    `ValueError("field: what was expected")`, which the engine gets as an error reply; any other
+    exception is logged and answered with code "internal". Neither ends the session.
     """
 
     def on_open(self, hello: Hello, peer: str, /) -> WelcomeInfo:
@@ -37,7 +48,19 @@ class Handler(Protocol):
         """A switch takes another value."""
 
     def on_event(self, message: Event, at: float, /) -> None:
-        """Something happened; called once per event, in the engine's order."""
+        """Something happens; called once per event, in the order in which the engine said it."""
+
+    def on_bus(self, message: Bus, at: float, /) -> None:
+        """A bus that there is changes its gain or is (un)muted."""
+
+    def on_push_snapshot(self, message: PushSnapshot, at: float, /) -> None:
+        """A declared snapshot comes in; it is not in yet."""
+
+    def on_pop_snapshot(self, message: PopSnapshot, at: float, /) -> None:
+        """A declared snapshot that is in goes."""
+
+    def on_listener(self, message: Listener, at: float, /) -> None:
+        """The ears have moved."""
 
     def on_frame(self, message: Frame, at: float, /) -> None:
         """The newest picture; older ones that came with it are left out."""

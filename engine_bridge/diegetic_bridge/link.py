@@ -4,30 +4,38 @@
                           ^ `--error, silence: again after a while
                           `--------------"no-hello"------'
 
-What the game says is kept by a key. A state (the prompt, a parameter, a switch) is kept for good,
-its newest value only; an event until it is acknowledged. Whenever a session opens, everything kept
-is sent again, in the order in which it was said: a restarted server is up to date at once, and one
-that was there all along knows an event by its id. A frame is kept only until a newer one comes.
+What the game says is kept by a key. A state (the prompt, a parameter, a switch, a bus, whether a
+snapshot is in, the listener) is kept for good, its newest value only; an event until it is
+acknowledged. Whenever a session opens, everything kept is sent again, in the order in which it was
+said: a restarted server is up to date at once, and one that was there all along knows an event by
+its id. A frame is kept only until a newer one comes.
 """
 
-from collections import deque
+import heapq
+from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
 
 from diegetic_bridge.messages import (
     Ack,
+    Bus,
     Bye,
     ClientMessage,
     Error,
     Event,
     Frame,
     Hello,
+    Listener,
     Parameter,
     Ping,
     Pong,
+    PopSnapshot,
     Prompt,
+    PushSnapshot,
+    Said,
     ServerMessage,
     Status,
     Switch,
@@ -38,10 +46,12 @@ HELLO_AGAIN = 2.0
 """Seconds after which an unanswered or refused hello is repeated."""
 
 PING_INTERVAL = 1.0
-MAX_EVENTS = 1024
-"""More unacknowledged events than this are not kept: the oldest goes, and is counted."""
+MAX_EVENTS = 16_384
+"""More unacknowledged events than this are not kept: the oldest goes, and is counted.
 
-Said = Prompt | Parameter | Switch | Event
+At ten thousand events a second a connection may be gone for a second and a half.
+"""
+
 Key = tuple[str, str | int]
 
 
@@ -51,6 +61,13 @@ class Phase(Enum):
     AWAY = "away"
     KNOCKING = "knocking"
     OPEN = "open"
+
+
+class BankProgress(NamedTuple):
+    """How many sounds of declared events are ready, of how many that are wanted."""
+
+    ready: int
+    wanted: int
 
 
 @dataclass(frozen=True)
@@ -90,7 +107,9 @@ class Link:
         self._phase = Phase.AWAY
         self._kept: dict[Key, Said] = {}
         self._outbox: dict[Key, Said] = {}
-        self._unacked: deque[int] = deque()
+        self._unacked: OrderedDict[int, None] = OrderedDict()  # in the order of saying
+        self._by_time: list[tuple[float, int]] = []  # a heap; those acknowledged are still in it
+        self._is_full = False
         self._frame: Frame | None = None
         self._next_id = 1
         self._hello_at = 0.0
@@ -100,6 +119,12 @@ class Link:
         self._events_expired = 0
         self._errors = 0
         self._round_trip: float | None = None
+        self._bank: BankProgress | None = None
+
+    @property
+    def bank(self) -> BankProgress | None:
+        """What the session's latest status said of the bank; None before the first."""
+        return self._bank if self._phase is Phase.OPEN else None
 
     @property
     def phase(self) -> Phase:
@@ -113,7 +138,7 @@ class Link:
             connected=self._phase is Phase.OPEN,
             frames_sent=self._frames_sent,
             frames_dropped=self._frames_dropped,
-            events_unacked=sum(("event", event) in self._kept for event in self._unacked),
+            events_unacked=len(self._unacked),
             events_expired=self._events_expired,
             errors=self._errors,
             round_trip=self._round_trip,
@@ -124,18 +149,16 @@ class Link:
         self._next_id += 1
         return self._next_id - 1
 
-    def say(self, message: Said) -> None:
-        """Send a state or an event; an older value of a state that still waits is replaced."""
+    def say(self, message: Said) -> Error | None:
+        """Send a state or an event; an older value of a state that still waits is replaced.
+
+        The error says that there are too many events; it comes once until there is room again.
+        """
         key = _key(message)
         self._kept.pop(key, None)
         self._outbox.pop(key, None)
         self._kept[key] = self._outbox[key] = message
-        if isinstance(message, Event):
-            self._unacked.append(message.id)
-            if self._phase is not Phase.OPEN:
-                self._expire(message.time)
-            while len(self._unacked) > MAX_EVENTS:
-                self._give_up(self._unacked.popleft())
+        return self._await_ack(message) if isinstance(message, Event) else None
 
     def show(self, frame: Frame) -> None:
         """Send a frame when the socket takes it; one that still waits makes way and is counted."""
@@ -164,28 +187,30 @@ class Link:
                     self._open(now)
             case Ack(events):
                 for event in events:
-                    self._kept.pop(("event", event), None)
-                    self._outbox.pop(("event", event), None)
-                while self._unacked and ("event", self._unacked[0]) not in self._kept:
-                    self._unacked.popleft()
+                    self._forget(event)
+                self._is_full = self._is_full and len(self._unacked) > MAX_EVENTS // 2
             case Pong(time):
                 self._round_trip = now - time
             case Error(code):
                 self._errors += 1
                 if code == "no-hello" and self._phase is Phase.OPEN:
                     self.connected(now)
-            case Status():
-                pass
+            case Status(bank_ready=ready, bank_wanted=wanted):
+                self._bank = BankProgress(ready, wanted)
 
     def outgoing(self, now: float) -> ClientMessage | None:
         """Return what should be sent next, or None; it stays first until `sent` is told."""
+        if self._phase is not Phase.OPEN:
+            self._expire(now)
         if self._phase is Phase.KNOCKING and now >= self._hello_at:
             return msgspec.structs.replace(self._hello, time=now)
         if self._phase is not Phase.OPEN:
             return None
+        if now >= self._ping_at:  # first: no flood may let the clocks drift apart
+            return Ping(now)
         if self._outbox:
             return next(iter(self._outbox.values()))
-        return self._frame or (Ping(now) if now >= self._ping_at else None)
+        return self._frame
 
     def sent(self, message: ClientMessage, now: float) -> None:
         """Note that the socket has taken `message`; a newer one may wait in its place already."""
@@ -200,11 +225,11 @@ class Link:
                     self._frame = None
                 else:  # counted as dropped when its successor came, but it got away
                     self._frames_dropped -= 1
-            case Prompt() | Parameter() | Switch() | Event():
-                if self._outbox.get(_key(message)) is message:
-                    del self._outbox[_key(message)]
             case Bye():
                 self._phase = Phase.AWAY
+            case _:
+                if self._outbox.get(_key(message)) is message:
+                    del self._outbox[_key(message)]
 
     def due(self) -> float | None:
         """Return when `outgoing` has something even if nobody says anything; None: never."""
@@ -212,28 +237,54 @@ class Link:
 
     def _open(self, now: float) -> None:
         self._phase = Phase.OPEN
+        self._bank = None
         self._ping_at = now + PING_INTERVAL
         self._expire(now)
         self._outbox = dict(self._kept)  # its order is that in which things were said
 
+    def _await_ack(self, event: Event) -> Error | None:
+        """Keep count of an event until it is acknowledged; it may be one too many."""
+        self._unacked[event.id] = None
+        heapq.heappush(self._by_time, (event.time, event.id))
+        if len(self._by_time) > 2 * MAX_EVENTS:
+            self._by_time = [entry for entry in self._by_time if entry[1] in self._unacked]
+            heapq.heapify(self._by_time)
+        if len(self._unacked) <= MAX_EVENTS:
+            return None
+        self._give_up(next(iter(self._unacked)))
+        if self._is_full:
+            return None
+        self._is_full = True
+        why = f"expected at most {MAX_EVENTS} on the way, got one more: the oldest are given up"
+        return Error("full", "events", why)
+
     def _expire(self, now: float) -> None:
-        while self._unacked:
-            event = self._kept.get(("event", self._unacked[0]))
-            if event is not None and now - event.time <= self._ttl:
-                return
-            self._give_up(self._unacked.popleft())
+        while self._by_time and now - self._by_time[0][0] > self._ttl:
+            self._give_up(heapq.heappop(self._by_time)[1])
 
     def _give_up(self, event: int) -> None:
-        if self._kept.pop(("event", event), None) is not None:
-            self._outbox.pop(("event", event), None)
+        if self._forget(event):
             self._events_expired += 1
+
+    def _forget(self, event: int) -> bool:
+        """Wait for this event's acknowledgement no longer; return False if nobody waited."""
+        if event not in self._unacked:
+            return False
+        del self._unacked[event]
+        del self._kept["event", event]
+        self._outbox.pop(("event", event), None)
+        return True
 
 
 def _key(message: Said) -> Key:
     match message:
-        case Prompt():
-            return ("prompt", "")
+        case Prompt() | Listener():
+            return (type(message).__name__, "")
         case Parameter() | Switch():
             return (type(message).__name__, message.name)
+        case Bus():  # a gain and a mute said one after the other both count
+            return ("gain" if message.mute is None else "mute", message.name)
+        case PushSnapshot() | PopSnapshot():
+            return ("snapshot", message.name)
         case Event():
             return ("event", message.id)

@@ -5,22 +5,28 @@ new --hello--> asked --accept--> open --bye, another run's hello--> new
 """
 
 from collections import deque
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
 from diegetic_bridge.clock import ClockOffset
 from diegetic_bridge.messages import (
+    MAX_AHEAD,
     VERSION,
     Ack,
+    Bus,
     Bye,
     ClientMessage,
     Error,
     Event,
     Frame,
     Hello,
+    Listener,
     Parameter,
     Ping,
     Pong,
+    PopSnapshot,
     Prompt,
+    PushSnapshot,
+    Said,
     ServerMessage,
     Status,
     Switch,
@@ -28,8 +34,20 @@ from diegetic_bridge.messages import (
     decode,
 )
 
-REMEMBERED_EVENTS = 4096
+REMEMBERED_EVENTS = 32_768
 """Ids of so many latest events are kept to know a repeated one; a client has fewer on the way."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the sound is doing; the fields are those of `Status`."""
+
+    rtf: float = 0.0
+    underruns: int = 0
+    bank_ready: int = 0
+    bank_wanted: int = 0
+    events_missed: int = 0
+    events_late: int = 0
 
 
 @dataclass
@@ -42,14 +60,16 @@ class Counts:
     parameters: int = 0
     switches: int = 0
     events: int = 0
+    buses: int = 0
+    snapshots: int = 0
+    listeners: int = 0
     errors: int = 0
     dropped: int = 0
     unsent: int = 0
 
-    def status(self, rtf: float = 0.0, underruns: int = 0) -> Status:
-        """Return the counts as a message."""
-        counts = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Status(**counts, rtf=rtf, underruns=underruns)
+    def status(self, health: Health) -> Status:
+        """Return the counts and `health` as a message."""
+        return Status(**asdict(self), **asdict(health))
 
 
 @dataclass(frozen=True)
@@ -70,7 +90,7 @@ class Reply:
 class Deliver:
     """Hand this to the session; it happened `at` (seconds of the server's clock)."""
 
-    message: Prompt | Parameter | Switch | Event | Frame
+    message: Said | Frame
     at: float
 
 
@@ -94,6 +114,9 @@ class Connection:
         self._welcome: Welcome | None = None
         self._switches: dict[str, list[str]] = {}
         self._parameters: set[str] = set()
+        self._buses: set[str] = set()
+        self._snapshots: set[str] = set()
+        self._pushed: set[str] = set()
         self._seen: set[int] = set()
         self._order: deque[int] = deque()
         self._acks: deque[int] = deque(maxlen=REMEMBERED_EVENTS)
@@ -116,7 +139,8 @@ class Connection:
         if not self.is_open:
             kind = type(message).__struct_config__.tag
             return [self.bad(Error("no-hello", "type", f"expected hello first, got {kind}"))]
-        self.clock.observe(message.time, now)
+        if not isinstance(message, Event):  # its time may lie ahead: it says nothing of the clock
+            self.clock.observe(message.time, now)
         return self._act(message, now)
 
     def accept(self, session: str, rate: int, latency_ms: float) -> Reply:
@@ -169,6 +193,9 @@ class Connection:
         self._hello = hello
         self._parameters = {parameter.name for parameter in hello.parameters}
         self._switches = {switch.name: switch.values for switch in hello.switches}
+        self._buses = hello.bus_names
+        self._snapshots = {snapshot.name for snapshot in hello.snapshots}
+        self._pushed.clear()
         self._seen.clear()
         self._order.clear()
         self._acks.clear()
@@ -182,36 +209,78 @@ class Connection:
             case Bye():
                 self.close()
                 return [Close("the engine said bye")]
-            case Event():
-                self._acks.append(message.id)
-                if not self._is_new(message.id):
-                    return []
-                self.counts.events += 1
-            case Parameter():
-                if message.name not in self._parameters:
-                    return [self.bad(_undeclared("name", self._parameters, message.name))]
-                self.counts.parameters += 1
-            case Switch():
-                values = self._switches.get(message.name, [message.value])
-                if message.value not in values:
-                    return [self.bad(_undeclared("value", values, message.value))]
-                self.counts.switches += 1
-            case Prompt():
-                self.counts.prompts += 1
-            case Frame():
-                self.counts.frames += 1
             case Hello():
                 raise AssertionError("a hello is greeted before it comes here")
-        return [Deliver(message, self.clock.to_server_time(message.time))]
+            case Event():
+                self._acks.append(message.id)  # a wrong one need not come again either
+        at = self.clock.to_server_time(message.time)
+        error = self._wrong(message, at - now)
+        if error is not None:
+            return [self.bad(error)]
+        if self._is_repeated(message):
+            return []
+        self._count(message)
+        return [Deliver(message, at)]
 
-    def _is_new(self, event: int) -> bool:
-        if event in self._seen:
-            return False
-        self._seen.add(event)
-        self._order.append(event)
-        if len(self._order) > REMEMBERED_EVENTS:
-            self._seen.discard(self._order.popleft())
-        return True
+    def _wrong(self, message: Said | Frame, ahead: float) -> Error | None:
+        """Return what is wrong with a message `ahead` seconds from now, as far as hello tells."""
+        match message:
+            case Event(time=time) if ahead > MAX_AHEAD:
+                why = f"expected at most {MAX_AHEAD:g} s ahead, got {ahead:g} ({time:g})"
+                return Error("invalid", "time", why)
+            case Event(bus=bus) if bus and bus not in self._buses:
+                return _undeclared("bus", self._buses, bus)
+            case Bus(name) if name not in self._buses:
+                return _undeclared("name", self._buses, name)
+            case Parameter(name) if name not in self._parameters:
+                return _undeclared("name", self._parameters, name)
+            case PushSnapshot(name) | PopSnapshot(name) if name not in self._snapshots:
+                return _undeclared("name", self._snapshots, name)
+            case Switch(name, value) if value not in self._switches.get(name, [value]):
+                return _undeclared("value", self._switches[name], value)
+        return None
+
+    def _count(self, message: Said | Frame) -> None:
+        match message:
+            case Event():
+                self.counts.events += 1
+            case Frame():
+                self.counts.frames += 1
+            case Prompt():
+                self.counts.prompts += 1
+            case Parameter():
+                self.counts.parameters += 1
+            case Switch():
+                self.counts.switches += 1
+            case Bus():
+                self.counts.buses += 1
+            case PushSnapshot() | PopSnapshot():
+                self.counts.snapshots += 1
+            case Listener():
+                self.counts.listeners += 1
+
+    def _is_repeated(self, message: Said | Frame) -> bool:
+        """Tell whether this was said before, as it is after a broken connection; take note of it.
+
+        States are the same when they are said again; events are not, nor are snapshots pushed.
+        """
+        match message:
+            case Event(id):
+                if id in self._seen:
+                    return True
+                self._seen.add(id)
+                self._order.append(id)
+                if len(self._order) > REMEMBERED_EVENTS:
+                    self._seen.discard(self._order.popleft())
+            case PushSnapshot(name):
+                if name in self._pushed:
+                    return True
+                self._pushed.add(name)
+            case PopSnapshot(name):
+                if name not in self._pushed:
+                    return True
+                self._pushed.remove(name)
+        return False
 
 
 def _undeclared(field: str, declared: "set[str] | list[str]", got: str) -> Error:

@@ -9,12 +9,16 @@ import zmq
 
 from diegetic_bridge.handler import Handler
 from diegetic_bridge.messages import (
+    Bus,
     Error,
     Event,
     Frame,
     Hello,
+    Listener,
     Parameter,
+    PopSnapshot,
     Prompt,
+    PushSnapshot,
     ServerMessage,
     Status,
     Switch,
@@ -145,6 +149,14 @@ class Receiver:
                     handler.on_switch(message, at)
                 case Event() as message:
                     handler.on_event(message, at)
+                case Bus() as message:
+                    handler.on_bus(message, at)
+                case PushSnapshot() as message:
+                    handler.on_push_snapshot(message, at)
+                case PopSnapshot() as message:
+                    handler.on_pop_snapshot(message, at)
+                case Listener() as message:
+                    handler.on_listener(message, at)
                 case Frame() as message:
                     handler.on_frame(message, at)
         except ValueError as error:

@@ -21,7 +21,7 @@ import zmq
 
 from diegetic_bridge.handler import Handler
 from diegetic_bridge.messages import MAX_PART_BYTES, Status
-from diegetic_bridge.protocol import Counts
+from diegetic_bridge.protocol import Counts, Health
 from diegetic_bridge.receiver import Receiver
 from diegetic_bridge.wake import Waker
 
@@ -60,7 +60,7 @@ class BridgeServer:
         self._clock = clock
         self._timeout = timeout
         self._counts = Counts()
-        self._health = (0.0, 0)
+        self._health = Health()
         self._status_due = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -74,7 +74,7 @@ class BridgeServer:
     @property
     def status(self) -> Status:
         """What was received and answered since the server was made."""
-        return self._counts.status(*self._health)
+        return self._counts.status(self._health)
 
     def start(self) -> Self:
         """Listen from now on.
@@ -116,9 +116,18 @@ class BridgeServer:
         self._thread.start()
         return self
 
-    def send_status(self, *, rtf: float = 0.0, underruns: int = 0) -> None:
+    def send_status(
+        self,
+        *,
+        rtf: float = 0.0,
+        underruns: int = 0,
+        bank_ready: int = 0,
+        bank_wanted: int = 0,
+        events_missed: int = 0,
+        events_late: int = 0,
+    ) -> None:
         """Tell every engine the counts and these numbers now; they also go out every second."""
-        self._health = (rtf, underruns)
+        self._health = Health(rtf, underruns, bank_ready, bank_wanted, events_missed, events_late)
         self._status_due.set()
         if self._thread is not None:
             self._waker.ring()

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.snapshot import (
     DEFAULT_GUIDANCE,
@@ -18,20 +21,18 @@ from diegetic.snapshot import (
     FRAME_TOKENS,
     PARAMETER_SLOTS,
     PARAMETER_TOKENS,
+    SILENCE,
     SWITCH_SLOTS,
     SWITCH_TOKENS,
     TEXT_SLOTS,
     Conditioning,
     Event,
     FloatArray,
-    Frame,
     Snapshot,
     null_conditioning,
 )
 
 log = logging.getLogger(__name__)
-
-SILENCE = "silence"
 
 T = TypeVar("T")
 
@@ -40,15 +41,20 @@ class Conditioner:
     """Encode snapshots for one generator; call it from one thread at a time.
 
     A text costs about 5 ms the first time and nothing while the encoder remembers it; a frame costs
-    about 4 ms once, and its embedding is kept while it is visible, at most `FRAME_SLOTS` of them.
+    about 4 ms once, and its embedding is kept while it is one of the latest 2 * `FRAME_SLOTS`.
     A snapshot with nothing new takes about 0.05 ms.
     """
 
     def __init__(self, text: TextEncoder, image: ImageEncoder) -> None:
         self._text = text
         self._image = image
-        self._frames: dict[int, tuple[Frame, FloatArray]] = {}
+        self._embedded: dict[int, tuple[NDArray[np.uint8], FloatArray]] = {}
         self._crowded: set[str] = set()
+
+    def embed(self, text: str) -> FloatArray:
+        """Return `text` as a unit vector (TEXT_DIM,), zero if it has no words; any thread may."""
+        embedding: FloatArray = self._text.encode(text)[0]
+        return embedding
 
     def silence(self, guidance: float = DEFAULT_GUIDANCE) -> Conditioning:
         """Return the conditioning of a scene in which nothing is heard."""
@@ -92,14 +98,16 @@ class Conditioner:
             out.times[EVENT_TOKENS.start + slot] = event.time - snapshot.t0
 
     def _fill_frames(self, out: Conditioning, snapshot: Snapshot) -> None:
-        visible = {id(frame): frame for frame in snapshot.frames[-FRAME_SLOTS:]}
-        # the frame is kept beside its embedding, so that its id stays its own
-        self._frames = {
-            key: self._frames.get(key) or (frame, self._image.encode(frame.pixels))
-            for key, frame in visible.items()
-        }
-        for slot, (frame, embedding) in enumerate(self._frames.values()):
-            out.frames[slot] = embedding
+        frames = snapshot.frames[-FRAME_SLOTS:]
+        for frame in frames:
+            # pixels are kept beside their embedding, so that their id stays their own
+            key = id(frame.pixels)
+            known = self._embedded.pop(key, None)
+            self._embedded[key] = known or (frame.pixels, self._image.encode(frame.pixels))
+        while len(self._embedded) > 2 * FRAME_SLOTS:
+            del self._embedded[next(iter(self._embedded))]
+        for slot, frame in enumerate(frames):
+            out.frames[slot] = self._embedded[id(frame.pixels)][1]
             out.times[FRAME_TOKENS.start + slot] = frame.time - snapshot.t0
             out.present[FRAME_TOKENS.start + slot] = True
 

@@ -6,8 +6,11 @@
 
 Equal power lifts a seam of related signals by up to 3 dB, equal gain dips unrelated ones by as
 much. So the correlation rho of the two sides is measured on the overlap, and the cosine and sine
-ramps a, b are divided by sqrt(1 + 2 rho a b), the level that their sum would have. Identical sides
-pass unchanged.
+ramps a, b of sides with mean squares p, q are scaled by
+
+    sqrt((a² p + b² q) / (a² p + b² q + 2 rho a b sqrt(p q))),
+
+which takes the level along a line from one side's to the other's. Identical sides pass unchanged.
 """
 
 from dataclasses import dataclass
@@ -57,33 +60,39 @@ def join(tail: FloatArray | None, chunk: FloatArray, overlap: int) -> Seam:
         rho = 0.0
         samples[:overlap] *= fade_in(overlap)
     else:
-        rho = correlation(tail, chunk[:overlap])
-        out, into = ramps(overlap, rho)
-        samples[:overlap] = out * tail + into * chunk[:overlap]
+        samples[:overlap], rho = blend(tail, chunk[:overlap])
     return Seam(samples, chunk[-overlap:].astype(np.float32, copy=True), rho)
 
 
-def correlation(left: FloatArray, right: FloatArray) -> float:
-    """Return the normalised correlation of two (samples, channels) over all channels, in -1..1."""
-    a = left.astype(np.float64).ravel()
-    b = right.astype(np.float64).ravel()
-    power_a, power_b = float(a @ a), float(b @ b)
-    if min(power_a, power_b) < _SILENCE * a.size:
-        return 0.0
-    return float(np.clip(a @ b / np.sqrt(power_a * power_b), -1.0, 1.0))
+def blend(left: FloatArray, right: FloatArray) -> tuple[FloatArray, float]:
+    """Fade from `left` to `right`, (samples, channels) both; return that and their correlation."""
+    a, b = left.astype(np.float64).ravel(), right.astype(np.float64).ravel()
+    power_left, power_right = float(a @ a) / max(1, a.size), float(b @ b) / max(1, b.size)
+    if min(power_left, power_right) < _SILENCE:
+        rho = 0.0
+    else:
+        cross = float(a @ b) / a.size
+        rho = float(np.clip(cross / np.sqrt(power_left * power_right), -1.0, 1.0))
+    out, into = ramps(len(left), rho, power_left, power_right)
+    return out * left + into * right, rho
 
 
-def ramps(overlap: int, rho: float) -> tuple[FloatArray, FloatArray]:
+def ramps(
+    overlap: int, rho: float, power_left: float = 1.0, power_right: float = 1.0
+) -> tuple[FloatArray, FloatArray]:
     """Return the falling and the rising gain, (overlap, 1) each, for sides of correlation `rho`.
 
-    The level stays within 0.15 dB for equally loud sides and any `rho` from -0.5 to 1.
+    `power_left` and `power_right` are their mean squares. The level stays within 0.15 dB of the
+    line between the two for any `rho` from -0.5 to 1.
     """
     angle = (np.arange(overlap) + 0.5) / overlap * (np.pi / 2)
     out, into = np.cos(angle), np.sin(angle)
-    level = np.sqrt(1.0 + 2.0 * max(rho, MIN_RHO) * out * into)
+    apart = out**2 * power_left + into**2 * power_right
+    shared = 2.0 * max(rho, MIN_RHO) * out * into * np.sqrt(power_left * power_right)
+    gain = np.sqrt(apart / (apart + shared)) if rho else np.ones(overlap)
     return (
-        (out / level).astype(np.float32)[:, None],
-        (into / level).astype(np.float32)[:, None],
+        (out * gain).astype(np.float32)[:, None],
+        (into * gain).astype(np.float32)[:, None],
     )
 
 

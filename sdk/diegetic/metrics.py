@@ -24,6 +24,7 @@ class Metrics:
         self._rtf: deque[float] = deque(maxlen=KEEP)
         self._chunk_ms: deque[float] = deque(maxlen=KEEP)
         self._knob_to_ear_ms: deque[float] = deque(maxlen=KEEP)
+        self._event_to_ear_ms: deque[float] = deque(maxlen=KEEP)
         self._counts: Counter[str] = Counter()
 
     def add_chunk(self, stages_ms: dict[str, float], hop: float) -> None:
@@ -40,6 +41,11 @@ class Metrics:
         """Note the delay between an engine's send and the first changed sample at the device."""
         with self._lock:
             self._knob_to_ear_ms.append(seconds * 1000)
+
+    def add_event_to_ear(self, seconds: float) -> None:
+        """Note the delay between an event and the first sample of its voice at the ear."""
+        with self._lock:
+            self._event_to_ear_ms.append(seconds * 1000)
 
     def count(self, name: str, by: int = 1) -> None:
         """Add `by` to the counter `name`."""
@@ -61,6 +67,10 @@ class Metrics:
     def knob_to_ear_ms(self) -> Summary:
         """Return p50, p95, p99; see `add_knob_to_ear`."""
         return self._percentiles(self._knob_to_ear_ms)
+
+    def event_to_ear_ms(self) -> Summary:
+        """Return p50, p95, p99; see `add_event_to_ear`."""
+        return self._percentiles(self._event_to_ear_ms)
 
     def stages_ms(self) -> dict[str, Summary]:
         """Return p50, p95, p99 of each stage."""
@@ -84,6 +94,7 @@ class Metrics:
             ("rtf", self.rtf()),
             ("chunk_ms", self.chunk_ms()),
             ("knob_to_ear_ms", self.knob_to_ear_ms()),
+            ("event_to_ear_ms", self.event_to_ear_ms()),
         ):
             flat |= {f"{name}_{key}": value for key, value in percentiles.items()}
         return flat | {"stages": self.stages_ms(), "counts": self.counts()}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diegetic.errors import DeviceError
-from diegetic.player import PlayerOptions
+from diegetic.player.options import PlayerOptions
 
 START_PATIENCE = 20.0  # s for a Python process to start on a busy machine
 
@@ -57,22 +57,29 @@ def list_devices() -> list[DeviceInfo]:
 
 
 def spawn(options: PlayerOptions) -> subprocess.Popen[bytes]:
-    """Start a player, out of reach of the terminal's Ctrl-C: the parent says how to end."""
+    """Start a player, its commands on its stdin.
+
+    It is out of reach of the terminal's Ctrl-C: the parent says how to end.
+    """
     command, environment = _command(options.to_json()), _environment()
     quiet = subprocess.DEVNULL  # a killed sound server makes its library print gigabytes
     if sys.platform == "win32":
         return subprocess.Popen(
             command,
             env=environment,
-            stdin=quiet,
+            stdin=subprocess.PIPE,
+            bufsize=0,
             stdout=quiet,
             stderr=quiet,
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP
+            | subprocess.CREATE_NO_WINDOW
+            | subprocess.HIGH_PRIORITY_CLASS,
         )
     return subprocess.Popen(
         command,
         env=environment,
-        stdin=quiet,
+        stdin=subprocess.PIPE,
+        bufsize=0,
         stdout=quiet,
         stderr=quiet,
         start_new_session=True,

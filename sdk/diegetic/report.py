@@ -21,6 +21,7 @@ MESSAGES = (
     "errors",
     "dropped",
 )
+BANK = ("bank_ready", "bank_wanted", "events_missed", "events_late")
 
 
 def machine() -> dict[str, object]:
@@ -67,7 +68,7 @@ def build_report(
     seconds: float,
     device: str,
     underruns: int,
-    messages: Mapping[str, int],
+    counts: Mapping[str, int],
 ) -> dict[str, object]:
     """Put a session's figures together, ready for JSON.
 
@@ -76,14 +77,15 @@ def build_report(
         seconds: length of what was played.
         device: what it was played on, in words.
         underruns: times that the device ran dry.
-        messages: the bridge's counters; only those in `MESSAGES` are kept, missing ones are 0.
+        counts: of bridge and bank; only `MESSAGES` and `BANK` are kept, missing ones are 0.
     """
     return {
         "seconds": round(seconds, 3),
         "device": device,
         "underruns": underruns,
         **metrics.summary(),
-        "messages": {name: int(messages.get(name, 0)) for name in MESSAGES},
+        "messages": {name: int(counts.get(name, 0)) for name in MESSAGES},
+        "bank": {name: int(counts.get(name, 0)) for name in BANK},
         "machine": machine(),
     }
 

@@ -14,18 +14,25 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypedDict
 
+from diegetic.bank import EventSpec, Ready
 from diegetic.config import RATE
 from diegetic.errors import DiegeticError
+from diegetic.mixer import commands
+from diegetic.mixer.commands import DeclareBus, DeclareSnapshot, Duck, SetBus, SetListener
 from diegetic.session import Session
 from diegetic.sink import Sink
 from diegetic_bridge.handler import WelcomeInfo
 from diegetic_bridge.messages import (
     DEFAULT_ENDPOINT,
+    Bus,
     Event,
     Frame,
     Hello,
+    Listener,
     Parameter,
+    PopSnapshot,
     Prompt,
+    PushSnapshot,
     Switch,
 )
 from diegetic_bridge.pixels import to_rgb
@@ -45,6 +52,7 @@ class ServerStatus(TypedDict):
     prompt: str
     rtf_p95: float
     knob_to_ear_ms_p50: float
+    event_to_ear_ms_p50: float
     buffered_ms: float
     underruns: int
     chunks: int
@@ -53,6 +61,10 @@ class ServerStatus(TypedDict):
     parameters: int
     switches: int
     events: int
+    bank_ready: int
+    bank_wanted: int
+    events_missed: int
+    events_late: int
     errors: int
     dropped: int
 
@@ -135,6 +147,7 @@ class Server:
         """Return how things are now; any thread may ask."""
         session, sink, counts = self._desk.session, self._desk.sink, self._bridge.status
         latest = session.latest_record if session else None
+        bank = session.bank.progress().total if session else Ready(0, 0)
         return ServerStatus(
             playing=bool(session and session.playing),
             engine=self._desk.engine,
@@ -142,6 +155,9 @@ class Server:
             rtf_p95=session.metrics.rtf().get("p95", 0.0) if session else 0.0,
             knob_to_ear_ms_p50=(
                 session.metrics.knob_to_ear_ms().get("p50", 0.0) if session else 0.0
+            ),
+            event_to_ear_ms_p50=(
+                session.metrics.event_to_ear_ms().get("p50", 0.0) if session else 0.0
             ),
             buffered_ms=sink.buffered() / RATE * 1000 if sink else 0.0,
             underruns=sink.underruns if sink else 0,
@@ -151,6 +167,10 @@ class Server:
             parameters=counts.parameters,
             switches=counts.switches,
             events=counts.events,
+            bank_ready=bank.ready,
+            bank_wanted=bank.wanted,
+            events_missed=session.bank.counters.missed if session else 0,
+            events_late=sink.mix_counts.late if sink else 0,
             errors=counts.errors,
             dropped=counts.dropped,
         )
@@ -159,7 +179,14 @@ class Server:
         """Let engines know how the sound is doing."""
         while not self._closing.wait(_HEALTH_INTERVAL):
             status = self.status()
-            self._bridge.send_status(rtf=status["rtf_p95"], underruns=status["underruns"])
+            self._bridge.send_status(
+                rtf=status["rtf_p95"],
+                underruns=status["underruns"],
+                bank_ready=status["bank_ready"],
+                bank_wanted=status["bank_wanted"],
+                events_missed=status["events_missed"],
+                events_late=status["events_late"],
+            )
 
 
 class _Desk:
@@ -202,12 +229,7 @@ class _Desk:
             raise ValueError("session: the server is not ready, try again")
         try:
             with _refusals("hello"):
-                for parameter in hello.parameters:
-                    session.declare_parameter(
-                        parameter.name, parameter.minimum, parameter.maximum, parameter.default
-                    )
-                for switch in hello.switches:
-                    session.declare_switch(switch.name, switch.values)
+                _declare(session, hello)
                 sink = self._make_sink()
                 session.play(sink)
         except ValueError as error:
@@ -231,11 +253,31 @@ class _Desk:
             self._present().set_switch(message.name, message.value, sent=at)
 
     def on_event(self, message: Event, at: float) -> None:
-        session = self._present()
-        live = session.live
-        when = live.audio_time(at) if live else None
         with _refusals("name"):
-            session.post_event(message.name, when, message.gain_db, sent=at)
+            self._present().post_event(
+                message.name,
+                gain_db=message.gain_db,
+                bus=message.bus or None,
+                position=message.position,
+                occlusion=message.occlusion,
+                sent=at,
+            )
+
+    def on_bus(self, message: Bus, at: float) -> None:
+        with _refusals("name"):
+            self._present().mix(SetBus(message.name, message.gain_db, message.mute, message.fade))
+
+    def on_push_snapshot(self, message: PushSnapshot, at: float) -> None:
+        with _refusals("name"):
+            self._present().mix(commands.PushSnapshot(message.name, message.fade))
+
+    def on_pop_snapshot(self, message: PopSnapshot, at: float) -> None:
+        with _refusals("name"):
+            self._present().mix(commands.PopSnapshot(message.name, message.fade))
+
+    def on_listener(self, message: Listener, at: float) -> None:
+        with _refusals("position"):
+            self._present().mix(SetListener(message.position, message.forward, message.up))
 
     def on_frame(self, message: Frame, at: float) -> None:
         with _refusals("pixels"):
@@ -264,6 +306,27 @@ class _Desk:
         if self.session is None:
             raise ValueError("session: expected one to be open")
         return self.session
+
+
+def _declare(session: Session, hello: Hello) -> None:
+    """Let `session` know all that the engine is going to talk about."""
+    for parameter in hello.parameters:
+        session.declare_parameter(
+            parameter.name, parameter.minimum, parameter.maximum, parameter.default
+        )
+    for switch in hello.switches:
+        session.declare_switch(switch.name, switch.values)
+    for bus in hello.buses:
+        ducks = [Duck(d.source, d.gain_db, d.attack, d.release) for d in bus.ducks]
+        session.mix(DeclareBus(bus.name, bus.parent, ducks))
+    for snapshot in hello.snapshots:
+        session.mix(DeclareSnapshot(snapshot.name, snapshot.gains_db))
+    for event in hello.event_specs:
+        session.declare_event(
+            EventSpec(
+                event.name, event.text, event.variations, event.length, event.gain_db, event.bus
+            )
+        )
 
 
 @contextmanager

@@ -10,24 +10,28 @@ thread.
 """
 
 import math
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diegetic import crossfade
+from diegetic.bank import EventBank, EventSpec, VariationMaker
+from diegetic.bed import Bed
 from diegetic.config import CHANNELS, RATE, StreamConfig
+from diegetic.console import Console
 from diegetic.errors import DiegeticError
-from diegetic.metrics import KEEP, Metrics
+from diegetic.foley import Foley, VoiceRecord
+from diegetic.generator import WEIGHTS
+from diegetic.journal import FORMAT, Header, Journal
+from diegetic.lazy import Backend, LazyNetworks
+from diegetic.metrics import Metrics
+from diegetic.mixer.commands import NOW, Command, Vector
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot, null_conditioning
-from diegetic.stream import Change, ChunkRecord, StreamState, advance
-from diegetic.world import World
+from diegetic.stream import ChunkRecord
+from diegetic.weights import fingerprint
 
 if TYPE_CHECKING:
     from diegetic.generator import Generator
@@ -48,9 +52,12 @@ class Session:
         weights: folder of weights; None are those that ship.
         generator: instead of loading one.
         conditioner: instead of loading the encoders.
+        record: a journal of all that is said and done, from which `diegetic.replay` makes the same
+            samples again.
 
     Raises:
         DiegeticError: `generator` was made for other lengths than `config`.
+        MediaError: `record` cannot be written.
     """
 
     def __init__(
@@ -59,10 +66,11 @@ class Session:
         *,
         seed: int = 0,
         nfe: int = 4,
-        backend: Literal["auto", "onnx", "torch"] = "auto",
+        backend: Backend = "auto",
         weights: Path | None = None,
         generator: "Generator | None" = None,
         conditioner: Callable[[Snapshot], Conditioning] | None = None,
+        record: Path | None = None,
     ) -> None:
         if generator is not None:
             made, wanted = generator.config.chunk_samples, config.chunk_samples
@@ -71,18 +79,21 @@ class Session:
         self.config = config
         self.metrics = Metrics()
         self._seed = seed
-        self._nfe = nfe
-        self._backend = backend
-        self._weights = weights
-        self._generator = generator
-        self._conditioner = conditioner
-        self._world = World(clock=self._now)
-        self._lock = threading.Lock()  # a change and its record belong together
-        self._changes: list[Change] = []
-        self._position = 0  # first sample of the next chunk
-        self._state: StreamState | None = None
+        self._networks = LazyNetworks(config, nfe, backend, weights, generator, conditioner)
+        self._journal: Journal | None = None
+        if record is not None:
+            known = "" if generator is not None else fingerprint(weights or WEIGHTS)
+            self._journal = Journal(record, Header(FORMAT, config, seed, nfe, known))
+        self._bed = Bed(config, seed, self._networks.load, self.metrics, self._journal)
+        self._console = Console()
+        self.bank = EventBank(
+            VariationMaker(self._networks.load, seed),
+            seed=seed,
+            embed=self._networks.embed,
+        )
+        self._foley = Foley(self.bank, self._console, self.metrics)
+        self._switches: dict[str, str] = {}
         self._left = np.zeros((0, CHANNELS), np.float32)  # generated, not yet read
-        self._records: deque[ChunkRecord] = deque(maxlen=KEEP)
         self._live: LiveStream | None = None
         self._warm = False
 
@@ -96,6 +107,8 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self.stop(drain=kind is None)
+        if self._journal is not None:
+            self._journal.close()
 
     # What the game says
 
@@ -103,11 +116,20 @@ class Session:
         self, name: str, minimum: float = 0.0, maximum: float = 1.0, default: float = 0.0
     ) -> None:
         """Make `name` known; only declared parameters can be set."""
-        self._world.declare_parameter(name, minimum, maximum, default)
+        self._bed.declare_parameter(name, minimum, maximum, default)
 
     def declare_switch(self, name: str, values: Sequence[str]) -> None:
-        """Limit the switch `name` to `values`."""
-        self._world.declare_switch(name, values)
+        """Limit the switch `name` to `values`; events are made for all of them."""
+        self._bed.declare_switch(name, values)
+        self.bank.declare_switch(name, values)
+
+    def declare_event(self, spec: EventSpec) -> None:
+        """Have takes of an event made ahead, for the present switch values first.
+
+        Raises:
+            DiegeticError: there are 256 others.
+        """
+        self.bank.declare(spec)
 
     def set_prompt(
         self,
@@ -124,17 +146,13 @@ class Session:
         Raises:
             DiegeticError: the text is too long, or `guidance` is no such number.
         """
-        with self._lock:
-            if guidance is not None:
-                self._world.set_guidance(guidance)
-            self._world.set_prompt(text, at)
-            self._note(Change("prompt", text, _or_now(sent), at))
+        if guidance is not None:
+            self._bed.set_guidance(guidance, sent)
+        self._bed.set_prompt(text, at, sent)
 
     def set_guidance(self, guidance: float, *, sent: float | None = None) -> None:
         """Follow the prompt more (up to about 4) or less (1) closely."""
-        with self._lock:
-            self._world.set_guidance(guidance)
-            self._note(Change("guidance", "", _or_now(sent)))
+        self._bed.set_guidance(guidance, sent)
 
     def set_parameter(
         self, name: str, value: float, ramp: float = 0.0, *, sent: float | None = None
@@ -144,9 +162,7 @@ class Session:
         Raises:
             DiegeticError: it was not declared, or `value` or `ramp` is no such number.
         """
-        with self._lock:
-            self._world.set_parameter(name, value, ramp)
-            self._note(Change("parameter", name, _or_now(sent)))
+        self._bed.set_parameter(name, value, ramp, sent)
 
     def set_switch(self, name: str, value: str, *, sent: float | None = None) -> None:
         """Put the switch `name` to `value`.
@@ -154,9 +170,9 @@ class Session:
         Raises:
             DiegeticError: `value` is not one that was declared.
         """
-        with self._lock:
-            self._world.set_switch(name, value)
-            self._note(Change("switch", name, _or_now(sent)))
+        self._bed.set_switch(name, value, sent)
+        self._switches = {**self._switches, name: value}
+        self.bank.set_switches(self._switches)
 
     def post_event(
         self,
@@ -164,12 +180,56 @@ class Session:
         at: float | None = None,
         gain_db: float = 0.0,
         *,
+        bus: str | None = None,
+        position: Vector | None = None,
+        occlusion: float = 0.0,
         sent: float | None = None,
     ) -> None:
-        """Let `name` be heard once, at audio time `at` (None: as soon as possible)."""
-        with self._lock:
-            self._world.post_event(name, at, gain_db)
-            self._note(Change("event", name, _or_now(sent), at))
+        """Let `name` be heard once, from the very sample of audio time `at` on (None: at once).
+
+        A take of the event bank is played; as long as there is none, the bed sounds of it. A name
+        that was not declared is from now on, in its own words.
+
+        Args:
+            name: of the event.
+            at: audio time (s).
+            gain_db: -96 to 24.
+            bus: None is that of the event's declaration.
+            position: (x, y, z) in metres, right-handed, -z ahead; None is in the head.
+            occlusion: 0 is in the open, 1 behind a wall.
+            sent: when it happened, on the monotonic clock. Live, and without `at`, events sound as
+                far apart as they happened.
+
+        Raises:
+            DiegeticError: a value is out of its limits, or there is no such bus.
+        """
+        live = self._live
+        start = NOW if at is None else self._output_sample(at)
+        if live is None:
+            self.bank.make_ready(name)  # sound that is read waits for nobody
+        elif at is None and sent is not None:
+            start = live.output_sample(sent)
+        played = self._foley.post(
+            name,
+            at=start,
+            gain_db=gain_db,
+            bus=bus,
+            position=position,
+            occlusion=occlusion,
+            sent=sent,
+        )
+        if not played:
+            if at is None and sent is not None and live is not None:
+                at = live.audio_time(sent)
+            self._bed.post_event(name, at, gain_db, sent)
+
+    def mix(self, command: Command) -> None:
+        """Tell the mixer: `session.mix(SetBus("beds", gain_db=-6.0, fade=0.5))`.
+
+        Raises:
+            DiegeticError: a value is out of its limits, or there is no such bus or snapshot.
+        """
+        self._console.send(command)
 
     def push_frame(self, pixels: NDArray[np.uint8]) -> None:
         """Show what the player sees: (height, width, 3) uint8, top row first.
@@ -177,14 +237,14 @@ class Session:
         Raises:
             DiegeticError: the array is something else.
         """
-        self._world.push_frame(pixels)
+        self._bed.push_frame(pixels)
 
     # What is heard
 
     @property
     def time(self) -> float:
-        """Audio time (s) at which the next chunk begins: the soonest that can still change."""
-        return self._now()
+        """Audio time (s) of the first sample that can still change."""
+        return self._bed.now()
 
     @property
     def playing(self) -> bool:
@@ -197,24 +257,30 @@ class Session:
 
     def records(self) -> list[ChunkRecord]:
         """Return how each chunk came to be, oldest first; the newest 65,536 are kept."""
-        return list(self._records)
+        return list(self._bed.records)
+
+    def voices(self) -> list[VoiceRecord]:
+        """Return the events that the mixer has played, oldest first; the newest 65,536 are kept."""
+        return list(self._foley.records)
 
     @property
     def latest_record(self) -> ChunkRecord | None:
         """How the newest chunk came to be."""
-        return self._records[-1] if self._records else None
+        return self._bed.records[-1] if self._bed.records else None
 
     def warm_up(self) -> None:
         """Load the networks and run them once: the first chunk takes no longer than others."""
         if self._warm:
             return
         self._warm = True
-        generator, conditioner = self._networks()
+        generator, conditioner = self._networks.load()
         conditioner(Snapshot(0.0, self.config.hop, prompt="silence"))
         generator.generate(generator.start(self._seed), null_conditioning())
 
     def read(self, seconds: float) -> FloatArray:
         """Return the next `seconds` of sound, (samples, 2) in ±1, as fast as they can be made.
+
+        The mix is `mixer.limiter.DELAY` samples behind the bed: the limiter looks ahead.
 
         Raises:
             DiegeticError: `seconds` is not positive, or the session is playing.
@@ -226,8 +292,9 @@ class Session:
         count = round(seconds * RATE)
         parts, have = [self._left], len(self._left)
         while have < count:
-            samples, _ = self.next_hop()
-            parts.append(samples)
+            samples, _ = self._bed.next_hop()
+            parts.append(self._console.mix(samples))
+            self._foley.listen(latency=0.0)
             have += len(samples)
         ready = np.concatenate(parts)
         self._left = ready[count:].copy()
@@ -246,14 +313,22 @@ class Session:
         if self._live is not None:
             raise DiegeticError("the session is already playing")
         self.warm_up()
+        sink = sink if sink is not None else DeviceSink()
         live = LiveStream(
-            self,
-            sink if sink is not None else DeviceSink(),
+            self._bed,
+            sink,
             self.config,
             self.metrics,
-            first_sample=self._position,
+            first_sample=self._bed.position,
+            foley=self._foley,
         )
-        live.start()
+        self._console.attach(sink)
+        self._foley.load()
+        try:
+            live.start()
+        except BaseException:
+            self._read_on()
+            raise
         self._live = live
 
     def stop(self, drain: bool = True) -> None:
@@ -264,90 +339,17 @@ class Session:
         """
         if self._live is not None:
             live, self._live = self._live, None
-            live.stop(drain)
+            try:
+                live.stop(drain)
+            finally:
+                self._read_on()
 
-    # What the live stream needs; called by whoever generates
+    def _output_sample(self, at: float) -> int:
+        """Where the mixer is when audio time `at` is heard."""
+        sample = round(at * RATE)
+        return max(0, sample if self._live is None else self._live.output_of(sample))
 
-    def next_hop(self) -> tuple[FloatArray, ChunkRecord]:
-        """Make the next chunk's (hop, 2) samples."""
-        generator, conditioner = self._networks()
-        if self._state is None:
-            self._state = StreamState(generator.start(self._seed))
-        with self._lock:
-            start = self._position
-            snapshot = self._world.snapshot(start / RATE, start / RATE + self.config.hop)
-            changes = self._take_changes(snapshot)
-            self._position += self.config.hop_samples  # from here on, "now" is the next chunk
-        step = advance(
-            self._state,
-            snapshot,
-            generator=generator,
-            conditioner=conditioner,
-            config=self.config,
-        )
-        record = ChunkRecord(
-            index=self._state.index,
-            start_sample=start,
-            stages_ms=step.stages_ms,
-            rho=step.rho,
-            prompt=snapshot.prompt,
-            events=tuple(event for event in snapshot.events if event.time >= snapshot.t0),
-            changes=changes,
-            parameters=dict(snapshot.parameters),
-        )
-        self._state = step.state
-        self._records.append(record)
-        self.metrics.add_chunk(step.stages_ms, self.config.hop)
-        return step.samples, record
-
-    def end(self) -> FloatArray:
-        """Return the fade-out after the last hop; the next chunk fades in."""
-        if self._state is None or self._state.tail is None:
-            return np.zeros((0, CHANNELS), np.float32)
-        tail = self._state.tail
-        self._state = StreamState(self._state.generator, None, self._state.index)
-        return crossfade.fade_out(tail)
-
-    def _now(self) -> float:
-        return self._position / RATE
-
-    def _note(self, change: Change) -> None:
-        """Remember `change`; it replaces one of the same thing that no chunk has heard."""
-        self._changes = [old for old in self._changes if not _supersedes(change, old)]
-        self._changes.append(change)
-
-    def _take_changes(self, snapshot: Snapshot) -> tuple[Change, ...]:
-        """Return what takes effect with `snapshot`; keep what is for later."""
-        middle = (snapshot.t0 + snapshot.t1) / 2
-        due = {
-            change: change.at is None
-            or change.at < (snapshot.t1 if change.kind == "event" else middle)
-            for change in self._changes
-        }
-        self._changes = [change for change in self._changes if not due[change]]
-        return tuple(change for change in due if due[change])
-
-    def _networks(self) -> "tuple[Generator, Callable[[Snapshot], Conditioning]]":
-        if self._generator is None:
-            from diegetic.generator import load_generator
-
-            self._generator = load_generator(
-                self._weights, backend=self._backend, nfe=self._nfe, config=self.config
-            )
-        if self._conditioner is None:
-            from diegetic.conditioning import Conditioner
-            from diegetic.encoders import ImageEncoder, TextEncoder
-
-            self._conditioner = Conditioner(TextEncoder(), ImageEncoder())
-        return self._generator, self._conditioner
-
-
-def _supersedes(new: Change, old: Change) -> bool:
-    """True when `old` will never be heard because of `new`."""
-    if new.kind != old.kind or new.kind == "event" or not (new.at is old.at is None):
-        return False
-    return new.kind == "prompt" or new.name == old.name
-
-
-def _or_now(sent: float | None) -> float:
-    return time.monotonic() if sent is None else sent
+    def _read_on(self) -> None:
+        """Mix here again, after a sink did."""
+        self._console.detach(self._bed.position)
+        self._foley.load()

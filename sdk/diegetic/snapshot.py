@@ -32,6 +32,7 @@ FRAME_TOKENS = slice(WORD_SLOTS, SLOTS)
 
 MIN_GUIDANCE = 1.0  # the model was trained within these
 MAX_GUIDANCE = 5.0
+SILENCE = "silence"  # the prompt of a scene in which nothing is heard
 DEFAULT_GUIDANCE = 2.0
 
 

@@ -29,12 +29,14 @@ class Change:
         name: of the parameter, switch or event; a prompt's text.
         sent: when, in seconds of the monotonic clock of this process.
         at: for when, in seconds of audio time; None is as soon as possible.
+        material: it is worth making again what is not heard yet.
     """
 
     kind: ChangeKind
     name: str
     sent: float
     at: float | None = None
+    material: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,21 +46,26 @@ class ChunkRecord:
     Attributes:
         index: 0 for the first of the session.
         start_sample: where in the session's sound it begins.
+        heard_from: where it is first heard: later than its start when it replaces what was made
+            before.
         stages_ms: compute time of each stage.
         rho: correlation found at its seam.
         prompt: what was asked for.
         events: those that begin in it.
         changes: what took effect with it.
+        repeated: so many of them took effect with what it replaces already.
         parameters: their values, 0..1.
     """
 
     index: int
     start_sample: int
+    heard_from: int
     stages_ms: dict[str, float]
     rho: float
     prompt: str
     events: tuple[Event, ...]
     changes: tuple[Change, ...]
+    repeated: int = 0
     parameters: dict[str, float] = field(default_factory=dict)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from diegetic.foley import VoiceRecord
     from diegetic.stream import ChunkRecord
 
 FloatArray = NDArray[np.float32]
@@ -92,6 +93,7 @@ def of_stream(
     records: "Sequence[ChunkRecord]",
     *,
     hop: float,
+    voices: "Sequence[VoiceRecord]" = (),
     underruns: Sequence[tuple[int, int]] = (),
     knob_to_ear_ms: Sequence[float] = (),
     title: str = "diegetic",
@@ -99,7 +101,8 @@ def of_stream(
 ) -> Timeline:
     """Lay out a recording whose chunks are `records`, each of `hop` seconds of new audio.
 
-    `underruns` are (position, length) in samples of the recording; what comes after a gap was
+    `voices` are the events that the mixer played, in samples of the recording; others are in the
+    bed. `underruns` are (position, length) in samples of the recording; what comes after a gap was
     recorded that much later than the generator thought. `knob_to_ear_ms` are in order of the
     changes that they were measured on.
     """
@@ -114,7 +117,7 @@ def of_stream(
             place += length
         return place / RATE
 
-    starts = [heard(record.start_sample) for record in records]
+    starts = [heard(record.heard_from) for record in records]
     chunks = list(zip(starts, records, strict=True))
     prompts = [
         (time, record.prompt)
@@ -125,9 +128,10 @@ def of_stream(
     changed = [time for time, record in chunks for _ in record.changes]
     return Timeline(
         prompts=prompts,
-        events=[
-            (heard(event.time * RATE), event.name) for record in records for event in record.events
-        ],
+        events=sorted(
+            [(heard(event.time * RATE), event.name) for r in records for event in r.events]
+            + [(voice.sample / RATE, voice.name) for voice in voices]
+        ),
         parameters={
             name: [(time, r.parameters[name]) for time, r in chunks if name in r.parameters]
             for name in names
@@ -294,15 +298,9 @@ def _draw_events(lanes: "Axes", picture: "Axes", events: Sequence[tuple[float, s
         lanes.axhline(row, color=EDGE, lw=0.6, zorder=0)
         for time in (time for time, name in events if looks[name] is look):
             lanes.text(
-                time,
-                row,
-                look.symbol,
-                color=look.colour,
-                fontsize=12,
-                ha="center",
-                va="center_baseline",
-                clip_on=True,
-            )
+                time, row, look.symbol, color=look.colour, fontsize=12,
+                ha="center", va="center_baseline", clip_on=True,
+            )  # fmt: skip
             picture.axvline(time, ymin=0.965, color=look.colour, lw=1.1, alpha=0.9)
 
 
@@ -321,8 +319,8 @@ def _draw_spectrogram(axes: "Axes", mid: FloatArray, rate: int, seconds: float) 
     )
     ticks = [100, 200, 500, 1000, 2000, 5000, 10_000, 16_000]
     low, high = _mel(LOW_HZ), _mel(HIGH_HZ)
-    axes.set_yticks([(_mel(hz) - low) / (high - low) * MELS for hz in ticks])
-    axes.set_yticklabels([f"{hz // 1000} k" if hz >= 1000 else str(hz) for hz in ticks])
+    names = [f"{hz // 1000} k" if hz >= 1000 else str(hz) for hz in ticks]
+    axes.set_yticks([(_mel(hz) - low) / (high - low) * MELS for hz in ticks], names)
     axes.set_ylim(0, MELS)
     axes.set_ylabel("Hz", color=MUTED, fontsize=9, labelpad=2)
     return image

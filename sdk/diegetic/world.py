@@ -45,6 +45,7 @@ FRAME_AGE = 1.0
 FRAME_SPACING = 0.2 - 1e-6  # frames come at round times, which floats miss by a little
 
 S = TypeVar("S", bound=Parameter | Switch)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -133,25 +134,28 @@ class World:
                 _room("switches", self._switches, name)
                 self._switches[name] = Switch(allowed)
 
-    def set_prompt(self, text: str, at: float | None = None) -> None:
-        """Say what is heard, in words; an empty text says nothing."""
+    def set_prompt(self, text: str, at: float | None = None) -> bool:
+        """Say what is heard, in words; an empty text says nothing. True if that is new."""
         _text("prompt", text, MAX_PROMPT, empty=True)
         time = self._time(at)
         with self._lock:
-            self._prompt.put(time, text.strip())
             self._counts["prompts"] += 1
+            return _replace(self._prompt, time, text.strip(), "")
 
-    def set_guidance(self, guidance: float, at: float | None = None) -> None:
-        """Say how strongly to follow, 0 to 20; 1 is plain."""
+    def set_guidance(self, guidance: float, at: float | None = None) -> bool:
+        """Say how strongly to follow, 1 to 5; 1 is plain. True if that is new."""
         value = _number("guidance", guidance, MIN_GUIDANCE, MAX_GUIDANCE)
         time = self._time(at)
         with self._lock:
-            self._guidance.put(time, value)
+            return _replace(self._guidance, time, value, DEFAULT_GUIDANCE)
 
     def set_parameter(
         self, name: str, value: float, ramp: float = 0.0, at: float | None = None
-    ) -> None:
-        """Move a declared parameter to `value`, kept within its range, over `ramp` seconds."""
+    ) -> float:
+        """Move a declared parameter to `value`, kept within its range, over `ramp` seconds.
+
+        Returned is how far it moves, as a share of its range.
+        """
         target = _number(f"value of parameter {name!r}", value)
         seconds = _number(f"ramp of parameter {name!r}", ramp, 0.0, MAX_RAMP)
         time = self._time(at)
@@ -162,11 +166,17 @@ class World:
                     f"parameter must be declared ({_names(self._parameters)}), got {name!r}"
                 )
             minimum, maximum, _ = parameter.range
-            parameter.move(time, min(maximum, max(minimum, target)), seconds)
+            target = min(maximum, max(minimum, target))
+            before = parameter.normalised(time)
+            parameter.move(time, target, seconds)
             self._counts["parameters"] += 1
+            return abs((target - minimum) / (maximum - minimum) - before)
 
-    def set_switch(self, name: str, value: str, at: float | None = None) -> None:
-        """Turn a switch to `value`: one of those declared, or anything if it was not declared."""
+    def set_switch(self, name: str, value: str, at: float | None = None) -> bool:
+        """Turn a switch to `value`: one of those declared, or anything if it was not declared.
+
+        True if that is new.
+        """
         _text("switch name", name)
         _text(f"value of switch {name!r}", value)
         time = self._time(at)
@@ -179,8 +189,8 @@ class World:
                 raise DiegeticError(
                     f"switch {name!r} must be {_names(switch.values)}, got {value!r}"
                 )
-            switch.put(time, value)
             self._counts["switches"] += 1
+            return _replace(switch, time, value, None)
 
     def post_event(self, name: str, at: float | None = None, gain_db: float = 0.0) -> None:
         """Let `name` be heard once, at `at` or as soon after as a chunk can hold it."""
@@ -198,10 +208,10 @@ class World:
     def push_frame(self, pixels: NDArray[np.uint8], at: float | None = None) -> None:
         """Show what the player sees: (height, width, 3) uint8 RGB, top row first; it is copied.
 
-        A frame is never from the future: a later `at` counts as now. One older than the newest is
-        dropped.
+        `at` is where in the sound it is first shown to the generator, later than now where sound is
+        made ahead. One older than the newest is dropped.
         """
-        frame = Frame(check_pixels(pixels).copy(), min(self._time(at), self._clock()))
+        frame = Frame(check_pixels(pixels).copy(), self._time(at))
         frame.pixels.setflags(write=False)
         with self._lock:
             self._counts["frames"] += 1
@@ -217,19 +227,20 @@ class World:
             while frames[0].time < frame.time - FRAME_AGE - 0.5:
                 frames.pop(0)
 
-    def snapshot(self, t0: float, t1: float) -> Snapshot:
-        """Return what holds over [t0, t1).
+    def snapshot(self, t0: float, t1: float, heard_from: float | None = None) -> Snapshot:
+        """Return what holds over [t0, t1), of which only what follows `heard_from` will be heard.
 
-        Prompt, guidance, switches and parameters are those of the middle of the stretch; the last
+        Prompt, guidance, switches and parameters are those of the middle of what is heard; the last
         two come in the order in which they last changed, newest last. Events are in order of time:
         those of [t0, t1), those of the past that no snapshot has taken yet, as if at `t0`, and
         those heard less than `RING` ago. Frames are the newest ones, oldest first, at least
-        `FRAME_SPACING` apart and at most `FRAME_AGE` old. Asking again gives the same events again.
+        `FRAME_SPACING` apart and at most `FRAME_AGE` old; those that came for later, before the
+        generator went back, count as seen at `t0`. Asking again gives the same events again.
         """
         start, end = _number("t0", t0), _number("t1", t1)
         if start >= end:
             raise DiegeticError(f"t1 must be after t0 ({start} s), got {end} s")
-        middle = (start + end) / 2
+        middle = (max(start, start if heard_from is None else heard_from) + end) / 2
         with self._lock:
             self._forget(start - HISTORY)
             prompt, guidance = self._prompt.last(middle), self._guidance.last(middle)
@@ -250,7 +261,7 @@ class World:
                 parameters=parameters,
                 switches=switches,
                 events=self._heard(start, end),
-                frames=self._seen(start, end),
+                frames=self._seen(start),
             )
 
     def _heard(self, t0: float, t1: float) -> tuple[Event, ...]:
@@ -272,13 +283,15 @@ class World:
         self._counts["crowded_events"] += max(0, new - EVENT_SLOTS)
         return tuple(sorted(heard, key=lambda event: event.time))
 
-    def _seen(self, t0: float, t1: float) -> tuple[Frame, ...]:
+    def _seen(self, t0: float) -> tuple[Frame, ...]:
         chosen: list[Frame] = []
+        late = max(0.0, self._frames[-1].time - t0) if self._frames else 0.0
         for frame in reversed(self._frames):
-            if not t0 - FRAME_AGE <= frame.time < t1:
-                continue
-            if not chosen or chosen[-1].time - frame.time >= FRAME_SPACING:
-                chosen.append(frame)
+            time = frame.time - late
+            if time < t0 - FRAME_AGE:
+                break
+            if not chosen or chosen[-1].time - time >= FRAME_SPACING:
+                chosen.append(Frame(frame.pixels, time))
         return tuple(reversed(chosen[:FRAME_SLOTS]))
 
     def _forget(self, horizon: float) -> None:
@@ -292,6 +305,13 @@ class World:
 
     def _time(self, at: float | None) -> float:
         return self._clock() if at is None else _number("at", at)
+
+
+def _replace(steps: Steps[T], time: float, value: T, unsaid: T | None) -> bool:
+    """Let `value` hold from `time` on; return whether another one did before."""
+    before = steps.last(time)
+    steps.put(time, value)
+    return (before[1] if before else unsaid) != value
 
 
 def _by_change(lines: dict[str, S], time: float) -> list[tuple[str, S]]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "serve": "wait for a game and play what it sends",
     "devices": "list the audio devices",
     "doctor": "show what is installed, what would be used, and what is missing",
+    "bench": "measure on this machine how soon a change is heard",
     "data": "fetch and build the training data",
     "train": "train the networks",
 }

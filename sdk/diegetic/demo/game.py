@@ -26,7 +26,7 @@ from diegetic.demo.bot import BUTTONS, Bot
 from diegetic.demo.terrain import Terrain
 from diegetic.errors import DiegeticError
 from diegetic_bridge.client import Client
-from diegetic_bridge.messages import DEFAULT_ENDPOINT, ParameterSpec, SwitchSpec
+from diegetic_bridge.messages import DEFAULT_ENDPOINT, EventSpec, ParameterSpec, SwitchSpec
 
 if TYPE_CHECKING:
     import vizdoom
@@ -85,14 +85,14 @@ class Pacer:
             yield now - start
 
 
-def declarations() -> tuple[list[ParameterSpec], list[SwitchSpec], list[str]]:
-    """What the game is going to say: parameters, switches, events."""
+def declarations() -> tuple[list[ParameterSpec], list[SwitchSpec], list[EventSpec]]:
+    """What the game is going to say: parameters, switches, events in words."""
     parameters = [ParameterSpec("health", default=1.0), ParameterSpec("threat")]
     switches = [
         SwitchSpec("area", list(scene.AREAS)),
         SwitchSpec("underfoot", list(scene.SURFACES)),
     ]
-    return parameters, switches, list(scene.EVENTS)
+    return parameters, switches, [EventSpec(name, text) for name, text in scene.EVENTS.items()]
 
 
 def open_game(map_name: str, seed: int) -> "vizdoom.DoomGame":

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from diegetic.demo.terrain import SURFACES, Spot
 
 AREAS = ("outdoors", "hall", "indoors")
-EVENTS = ("shot", "hurt", "pickup", "door")
+EVENTS = {
+    "shot": "a pistol shot",
+    "hurt": "a man grunting in pain",
+    "pickup": "picking up an item",
+    "door": "a metal door opening",
+}
 HALL_HEIGHT = 192.0  # map units from floor to ceiling; a player is 56 tall
 SETTLE = 0.8  # s that a new place must last before its words are said
 HOLD = 5.0  # s that a prompt stays at least

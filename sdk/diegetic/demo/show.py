@@ -140,13 +140,14 @@ def _finish(plan: Plan, server: Server, output: Output, wav: Path) -> dict[str, 
         seconds=len(samples) / RATE,
         device=output.description,
         underruns=sink.underruns,
-        messages={name: value for name, value in status.items() if isinstance(value, int)},
+        counts={name: value for name, value in status.items() if isinstance(value, int)},
     )
     report.write_report(made, plan.folder / "report.json")
     if len(samples):
         events = timeline.of_stream(
             session.records(),
             hop=session.config.hop,
+            voices=session.voices(),
             underruns=sink.underrun_log(),
             knob_to_ear_ms=session.metrics.knob_to_ear_values_ms(),
             title=plan.title,
@@ -165,4 +166,7 @@ def _figures(metrics: Metrics, underruns: int) -> list[tuple[str, str]]:
     for name in ("p50", "p95"):
         if name in delay:
             figures.append((f"{delay[name]:.0f} ms", f"knob to ear {name}"))
+    voice = metrics.event_to_ear_ms()
+    if "p95" in voice:
+        figures.append((f"{voice['p95']:.0f} ms", "event to ear p95"))
     return [*figures, (str(underruns), "underruns")]

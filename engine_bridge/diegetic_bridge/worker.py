@@ -1,0 +1,193 @@
+"""The client's thread: it carries what a Link has to say to the server, and the answers back.
+
+Link --outgoing--> DEALER   (connects and retries by itself)
+     <--receive--`
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from diegetic_bridge.link import Link, Phase
+from diegetic_bridge.messages import (
+    MAX_MESSAGE_BYTES,
+    Bye,
+    Pong,
+    ServerMessage,
+    Welcome,
+    decode_reply,
+    encode,
+)
+from diegetic_bridge.wake import Waker
+
+logger = logging.getLogger(__name__)
+
+REPLIES = 256  # unread replies that are kept; older ones are forgotten
+
+_SEND_QUEUE = 16  # what libzmq holds of ours; small, so that a slow server is noticed at once
+_GOODBYE_MS = 100
+_OPTIONS = {
+    zmq.LINGER: 0,
+    zmq.IMMEDIATE: 1,  # no queue without a connection: what to send again is ours to say
+    zmq.SNDHWM: _SEND_QUEUE,
+    zmq.RCVHWM: REPLIES,
+    zmq.MAXMSGSIZE: MAX_MESSAGE_BYTES,
+    zmq.RECONNECT_IVL: 100,
+    zmq.RECONNECT_IVL_MAX: 2000,
+    zmq.HEARTBEAT_IVL: 1000,
+    zmq.HEARTBEAT_TIMEOUT: 2500,
+}
+_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+
+
+class Worker:
+    """Runs `link` over a socket that is connected to `endpoint`, from now until `close`.
+
+    Threads: `ring` and `close` may be called from any thread. The worker's own thread alone touches
+    the sockets; it holds `lock` whenever it touches `link`, and while it calls `note`.
+
+    Args:
+        link: what is to be sent; others may touch it under `lock`.
+        lock: held for microseconds at a time.
+        endpoint: the server's ZeroMQ address.
+        identity: the routing id of this run.
+        clock: the engine's time in seconds.
+        note: is given each reply except pongs.
+
+    Raises:
+        ValueError: `endpoint` is no ZeroMQ address.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        lock: threading.Lock,
+        *,
+        endpoint: str,
+        identity: str,
+        clock: Callable[[], float],
+        note: Callable[[ServerMessage], None],
+    ) -> None:
+        self._link = link
+        self._lock = lock
+        self._endpoint = endpoint
+        self._clock = clock
+        self._note = note
+        self._told_absent = False
+        self._closing = threading.Event()
+        self._context = zmq.Context()
+        self._dealer = self._context.socket(zmq.DEALER)
+        for option, value in _OPTIONS.items():
+            self._dealer.setsockopt(option, value)
+        self._dealer.setsockopt(zmq.ROUTING_ID, identity.encode())
+        self._monitor = self._dealer.get_monitor_socket(_EVENTS)
+        self._waker = Waker(self._context)
+        try:
+            self._dealer.connect(endpoint)
+        except zmq.ZMQError as error:
+            self._close_sockets(linger=0)
+            raise ValueError(f"endpoint: expected a ZeroMQ address, got {endpoint!r}") from error
+        self._thread = threading.Thread(
+            target=self._run, name="diegetic-bridge-client", daemon=True
+        )
+        self._thread.start()
+
+    def ring(self) -> None:
+        """Have the worker see what `link` has to send now."""
+        self._waker.ring()
+
+    def close(self) -> None:
+        """Say goodbye if there is a server, and stop; waits for the network for 0.1 s at most."""
+        self._closing.set()
+        self._waker.ring()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            poller = zmq.Poller()
+            poller.register(self._monitor, zmq.POLLIN)
+            poller.register(self._waker.receiver, zmq.POLLIN)
+            while not self._closing.is_set():
+                self._waker.hush()
+                self._follow()
+                self._read()
+                full = self._write()
+                poller.register(self._dealer, zmq.POLLIN | (zmq.POLLOUT if full else 0))
+                poller.poll(self._patience(full))
+            self._goodbye()
+        except Exception:
+            logger.exception("the bridge's worker failed; the game goes on without sound")
+        finally:
+            self._close_sockets(linger=_GOODBYE_MS if self._link.phase is Phase.OPEN else 0)
+
+    def _follow(self) -> None:
+        """Learn how the transport is doing."""
+        while self._monitor.poll(0):
+            event = parse_monitor_message(self._monitor.recv_multipart())["event"]
+            with self._lock:
+                was_open = self._link.phase is Phase.OPEN
+                if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                    self._link.connected(self._clock())
+                elif event == zmq.EVENT_DISCONNECTED:
+                    self._link.disconnected()
+            if event != zmq.EVENT_HANDSHAKE_SUCCEEDED and not self._told_absent:
+                self._told_absent = True
+                state = "has gone" if was_open else "does not answer"
+                logger.warning("the sound server at %s %s; trying on", self._endpoint, state)
+
+    def _read(self) -> None:
+        while True:
+            try:
+                parts = self._dealer.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            reply = decode_reply(parts[0])
+            if reply is None:
+                continue
+            if isinstance(reply, Welcome):
+                self._told_absent = False
+                logger.info("connected to the sound server at %s", self._endpoint)
+            with self._lock:
+                self._link.receive(reply, self._clock())
+                if not isinstance(reply, Pong):
+                    self._note(reply)
+
+    def _write(self) -> bool:
+        """Send what there is; return True if the socket took no more."""
+        while True:
+            with self._lock:
+                message = self._link.outgoing(self._clock())
+            if message is None:
+                return False
+            try:
+                self._dealer.send(encode(message), zmq.DONTWAIT)
+            except zmq.Again:
+                return True
+            with self._lock:
+                self._link.sent(message, self._clock())
+
+    def _patience(self, full: bool) -> int | None:
+        """Return how long to sleep in ms; None: until something happens."""
+        with self._lock:
+            due = self._link.due()
+        if full or due is None:
+            return None
+        return max(0, round((due - self._clock()) * 1000) + 1)
+
+    def _goodbye(self) -> None:
+        if self._link.phase is Phase.OPEN and not self._write():
+            try:
+                self._dealer.send(encode(Bye(self._clock())), zmq.DONTWAIT)
+            except zmq.Again:
+                logger.debug("no room for a bye; the server will notice")
+
+    def _close_sockets(self, *, linger: int) -> None:
+        self._dealer.disable_monitor()
+        self._monitor.close(linger=0)
+        self._waker.close()
+        self._dealer.close(linger=linger)
+        self._context.term()

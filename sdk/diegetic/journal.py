@@ -1,0 +1,225 @@
+"""What a session was told and when, and what it made of it: enough to make the same sound again.
+
+A journal is a sequence of entries in the order in which they took effect. A live session decides by
+the clock when to take a future back; the decision is an entry, so a replay needs no clock:
+
+    Prompted, Turned, Moved, Posted, Shown     the game said something, from audio time `at` on
+    WentBack, Skipped, Made, Placed, Ended     the generator's next chunk, and where it was heard
+
+The file is a header and entries, each a MessagePack map behind its length (4 bytes, little endian);
+cut short, it ends with its last whole entry.
+"""
+
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from diegetic.config import StreamConfig
+from diegetic.errors import MediaError
+
+FORMAT = 1
+_LENGTH = struct.Struct("<I")
+_LONGEST = 64 * 1024 * 1024
+
+
+class Header(msgspec.Struct, frozen=True, tag="diegetic journal"):
+    """What the session was: the same samples come from the same of everything here."""
+
+    format: int
+    config: StreamConfig
+    seed: int
+    nfe: int
+    weights: str  # their fingerprint, "" for a generator of one's own
+
+
+class ParameterDeclared(msgspec.Struct, frozen=True, tag="parameter declared"):
+    """A parameter and its range."""
+
+    name: str
+    minimum: float
+    maximum: float
+    default: float
+
+
+class SwitchDeclared(msgspec.Struct, frozen=True, tag="switch declared"):
+    """A switch and its values."""
+
+    name: str
+    values: list[str]
+
+
+class Prompted(msgspec.Struct, frozen=True, tag="prompt"):
+    """What is heard, in words."""
+
+    text: str
+    at: float
+
+
+class Guided(msgspec.Struct, frozen=True, tag="guidance"):
+    """How closely words are followed."""
+
+    guidance: float
+    at: float
+
+
+class Moved(msgspec.Struct, frozen=True, tag="parameter"):
+    """A parameter goes to `value` within `ramp` seconds."""
+
+    name: str
+    value: float
+    ramp: float
+    at: float
+
+
+class Turned(msgspec.Struct, frozen=True, tag="switch"):
+    """A switch takes a value."""
+
+    name: str
+    value: str
+    at: float
+
+
+class Posted(msgspec.Struct, frozen=True, tag="event"):
+    """Something that the bed is to sound of once."""
+
+    name: str
+    gain_db: float
+    at: float
+
+
+class Shown(msgspec.Struct, frozen=True, tag="frame"):
+    """A frame: (height, width, 3) uint8, deflated."""
+
+    height: int
+    width: int
+    pixels: bytes
+    at: float
+
+    def unpack(self) -> NDArray[np.uint8]:
+        flat = np.frombuffer(zlib.decompress(self.pixels), np.uint8)
+        return flat.reshape(self.height, self.width, 3)
+
+
+class WentBack(msgspec.Struct, frozen=True, tag="back"):
+    """The next chunk is the one at sample `boundary`, heard from `splice` on."""
+
+    boundary: int
+    splice: int
+
+
+class Skipped(msgspec.Struct, frozen=True, tag="skip"):
+    """The next chunk is `hops` later."""
+
+    hops: int
+
+
+class Made(msgspec.Struct, frozen=True, tag="made"):
+    """A chunk was made from all that was said before this entry."""
+
+
+class Placed(msgspec.Struct, frozen=True, tag="placed"):
+    """The newest chunk is heard from `first` on; its end, if it came too late to be heard."""
+
+    first: int
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """The stream faded out; what follows fades in."""
+
+
+Entry = (
+    ParameterDeclared
+    | SwitchDeclared
+    | Prompted
+    | Guided
+    | Moved
+    | Turned
+    | Posted
+    | Shown
+    | WentBack
+    | Skipped
+    | Made
+    | Placed
+    | Ended
+)
+_HEADER: msgspec.msgpack.Decoder[Header] = msgspec.msgpack.Decoder(Header)
+_ENTRY: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+
+
+class Journal:
+    """Writes entries to a file; any thread may add."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        """Begin the file at `path`.
+
+        Raises:
+            MediaError: it cannot be written.
+        """
+        self._lock = threading.Lock()
+        try:
+            self._file: BinaryIO = path.open("wb")
+        except OSError as error:
+            raise MediaError(f"cannot write {path}: {error.strerror}") from error
+        self.add(header)
+
+    def add(self, entry: Header | Entry) -> None:
+        data = msgspec.msgpack.encode(entry)
+        with self._lock:
+            if not self._file.closed:
+                self._file.write(_LENGTH.pack(len(data)) + data)
+
+    def add_frame(self, pixels: NDArray[np.uint8], at: float) -> None:
+        height, width, _ = pixels.shape
+        self.add(Shown(height, width, zlib.compress(pixels.tobytes(), 1), at))
+
+    def close(self) -> None:
+        with self._lock:
+            self._file.close()
+
+
+def read_journal(path: Path) -> tuple[Header, Iterator[Entry]]:
+    """Open a journal.
+
+    Raises:
+        MediaError: the file cannot be read, is no journal, is of another version or is damaged; a
+            cut end is no damage.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MediaError(f"cannot read {path}: {error.strerror}") from error
+    parts = _parts(data)
+    try:
+        header = _HEADER.decode(next(parts, b""))
+    except msgspec.DecodeError as error:
+        raise MediaError(f"{path} must be a journal of diegetic, got something else") from error
+    if header.format != FORMAT:
+        raise MediaError(f"{path} must be a journal of format {FORMAT}, got {header.format}")
+    return header, _entries(path, parts)
+
+
+def _entries(path: Path, parts: Iterator[bytes]) -> Iterator[Entry]:
+    for number, part in enumerate(parts, 1):
+        try:
+            yield _ENTRY.decode(part)
+        except msgspec.DecodeError as error:
+            raise MediaError(f"{path} is damaged at entry {number}: {error}") from error
+
+
+def _parts(data: bytes) -> Iterator[bytes]:
+    """Split into whole parts; what is cut off at the end is left out."""
+    place = 0
+    while place + _LENGTH.size <= len(data):
+        (length,) = _LENGTH.unpack_from(data, place)
+        place += _LENGTH.size
+        if length > _LONGEST or place + length > len(data):
+            return
+        yield data[place : place + length]
+        place += length

@@ -1,0 +1,48 @@
+"""What the game has asked for and no chunk has heard yet."""
+
+from collections.abc import Iterable
+
+from diegetic.config import RATE
+from diegetic.stream import Change
+
+
+class Pending:
+    """Changes on their way into a chunk, in the order in which they came; nothing here locks."""
+
+    def __init__(self) -> None:
+        self._changes: list[Change] = []
+
+    def note(self, change: Change) -> None:
+        """Remember `change`; it replaces one of the same thing that no chunk has heard."""
+        self._changes = [old for old in self._changes if not _supersedes(change, old)]
+        self._changes.append(change)
+
+    def put_back(self, changes: Iterable[Change]) -> None:
+        """Remember changes whose chunk will be made again; they come before all others."""
+        self._changes = [*changes, *self._changes]
+
+    def take(self, end: int, heard_from: int) -> tuple[Change, ...]:
+        """Return what takes effect with a chunk heard from one sample to another; keep the rest."""
+        middle, last = (heard_from + end) / 2 / RATE, end / RATE
+        due = {
+            change: change.at is None or change.at < (last if change.kind == "event" else middle)
+            for change in self._changes
+        }
+        self._changes = [change for change in self._changes if not due[change]]
+        return tuple(change for change in due if due[change])
+
+    def material_from(self) -> int | None:
+        """Return the sample from which on something material is asked for, None if nothing is."""
+        asked = [
+            0 if change.at is None else round(change.at * RATE)
+            for change in self._changes
+            if change.material
+        ]
+        return min(asked, default=None)
+
+
+def _supersedes(new: Change, old: Change) -> bool:
+    """True when `old` will never be heard because of `new`."""
+    if new.kind != old.kind or new.kind == "event" or not (new.at is old.at is None):
+        return False
+    return new.kind == "prompt" or new.name == old.name

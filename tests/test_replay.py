@@ -1,0 +1,115 @@
+import struct
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from diegetic import Session
+from diegetic.errors import DiegeticError, MediaError
+from diegetic.mixer.limiter import DELAY
+from diegetic.replay import replay
+from diegetic.snapshot import FloatArray
+from test_live import Stage
+from tone_generator import ToneGenerator, plain_conditioner
+
+
+def heard_again(path: Path) -> FloatArray:
+    return replay(path, generator=ToneGenerator(), conditioner=plain_conditioner)
+
+
+def test_a_session_full_of_changes_replays_bit_for_bit(tmp_path: Path) -> None:
+    path = tmp_path / "session.journal"
+    session = Session(generator=ToneGenerator(), conditioner=plain_conditioner, record=path)
+    stage = Stage(cost=0.05, session=session)
+    rng = np.random.default_rng(7)
+    stage.session.declare_parameter("threat")
+    stage.session.declare_switch("surface", ["grass", "stone"])
+    for index in range(80):
+        stage.session.set_prompt("rain" * int(rng.integers(1, 5)))
+        stage.session.set_parameter("threat", float(rng.uniform()), 0.1)
+        stage.session.set_switch("surface", str(rng.choice(["grass", "stone"])))
+        stage.post(f"shot {index}")
+        stage.session.push_frame(rng.integers(0, 255, (9, 16, 3), np.uint8))
+        stage.run(float(rng.uniform(0.0, 0.25)))
+        if index % 20 == 10:  # a stall in the middle of a new future: some chunks come too late
+            stage.run(1.0)
+            stage.session.set_prompt("storm front")
+            stage.live.step()
+            stage.sink.pass_time(stage.sink.buffered() / 48_000 - 0.06)
+    counts = stage.session.metrics.counts()
+    assert counts["chunks made again"] > 40
+    assert counts["chunks skipped"] > 0
+    with stage.session:
+        pass
+    again = heard_again(path)
+    assert np.array_equal(again, stage.sink.sound)
+
+
+def test_reading_replays_and_a_cut_file_gives_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "session.journal"
+    with Session(generator=ToneGenerator(), conditioner=plain_conditioner, record=path) as session:
+        session.set_prompt("rain")
+        first = session.read(0.32)
+        session.set_prompt("storm")
+        whole = np.concatenate([first, session.read(0.32)])
+    bed = heard_again(path)
+    assert np.abs(bed[:-DELAY] - whole[DELAY:]).max() < 1e-6  # read is mixed, the limiter is late
+    path.write_bytes(path.read_bytes()[:-5])
+    assert np.array_equal(heard_again(path), bed[: 3 * 7680])
+
+
+def test_the_shipped_networks_replay_bit_for_bit(tmp_path: Path) -> None:
+    path = tmp_path / "session.journal"
+    session = Session(record=path)
+    stage = Stage(cost=0.06, session=session)
+    for prompt in ("rain on a tin roof", "wind", "a stream"):
+        session.set_prompt(prompt)
+        stage.run(0.3)
+    assert session.metrics.counts()["chunks made again"] > 0
+    with session:
+        pass
+    assert np.abs(stage.sink.sound).max() > 0.01
+    assert np.array_equal(replay(path), stage.sink.sound)
+
+
+def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "session.journal"
+    with pytest.raises(MediaError, match="cannot read"):
+        heard_again(path)
+    for data in (b"", b"RIFF" * 100, struct.pack("<I", 3) + b"abc"):
+        path.write_bytes(data)
+        with pytest.raises(MediaError, match="must be a journal"):
+            heard_again(path)
+
+
+def test_a_journal_of_another_format_or_other_weights_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "session.journal"
+    with Session(generator=ToneGenerator(), conditioner=plain_conditioner, record=path):
+        pass
+    with pytest.raises(DiegeticError, match="replayed with weights of its own generator"):
+        replay(path)
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<I", data)
+    header = msgspec.msgpack.decode(data[4 : 4 + length])
+    header["format"] = 99
+    changed = msgspec.msgpack.encode(header)
+    path.write_bytes(struct.pack("<I", len(changed)) + changed + data[4 + length :])
+    with pytest.raises(MediaError, match="format 1, got 99"):
+        heard_again(path)
+
+
+def test_damage_is_named_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "session.journal"
+    with Session(generator=ToneGenerator(), conditioner=plain_conditioner, record=path) as session:
+        session.set_prompt("rain")
+    data = bytearray(path.read_bytes())
+    data[-10:] = b"x" * 10
+    path.write_bytes(bytes(data))
+    with pytest.raises(MediaError, match="damaged at entry 1"):
+        heard_again(path)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="cannot write"):
+        Session(generator=ToneGenerator(), record=tmp_path / "none" / "x")
