@@ -27,10 +27,10 @@ def status_lines(status: ServerStatus, elapsed: float, note: str = "") -> Render
     _figure(figures, "underruns", str(status["underruns"]), good=status["underruns"] == 0)
     _figure(figures, "frames", str(status["frames"]))
     _figure(figures, "events", str(status["events"]))
-    if status["bank_wanted"]:
-        _figure(figures, "sounds ready", f"{status['bank_ready']}/{status['bank_wanted']}")
     if status["errors"]:
         _figure(figures, "errors", str(status["errors"]), good=False)
+    if status["bank_wanted"]:
+        _figure(figures, "sounds ready", f"{status['bank_ready']}/{status['bank_wanted']}")
     return Group(head, figures)
 
 

@@ -160,7 +160,6 @@ class Mixer:
         for bus, samples in self._voices.mix(stretch):
             self._buses.add(bus, samples)
         master = self._buses.mix(stretch)
-        self._leveller.hear(master)
         self._lift(master, stretch)
         return self._limiter.process(master)
 
@@ -179,6 +178,7 @@ class Mixer:
         if offset == 0:
             gain_db = self._leveller.step(self._block / RATE)
             self._level = (self._level[1], amplitude(gain_db))
+        self._leveller.hear(master)  # after the step: how much is heard by then depends on the cut
         before, after = self._level
         if before != after:
             master *= before + (after - before) * self._phase[offset : offset + stretch.count]
