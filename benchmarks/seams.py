@@ -39,6 +39,7 @@ from diegetic.mixer.limiter import DELAY
 from diegetic.snapshot import Conditioning, Snapshot
 from diegetic.stream import ChunkRecord
 from seam_features import FEATURES, FloatArray
+from seam_live import record_revoked
 from seam_metrics import (
     Places,
     Recording,
@@ -244,12 +245,13 @@ def ramps(studio: Studio, seams: int) -> list[Recording]:
 
 
 def revoked(studio: Studio, seams: int) -> list[Recording]:
-    """Seams at which the future was taken back: none until sessions can do that.
-
-    What is wanted: recordings of the heard stream, in each `fades` all of its fades and `judged`
-    those where the new future was faded in (`sides`: what had been made, and what replaced it).
-    """
-    return []
+    """Prompts come while a future lies ahead; where it is taken back in mid-chunk is judged."""
+    each = -(-seams * 2 // len(BEDS))  # half of them lie too near the next chunk's seam
+    networks = studio.generator, studio.conditioner
+    return [
+        record_revoked(networks, BEDS, studio.seed * len(BEDS) + index, studio.warm, each)
+        for index in range(len(BEDS))
+    ]
 
 
 def tones(config: StreamConfig, seams: int, *, cut: bool) -> list[Recording]:

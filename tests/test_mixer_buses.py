@@ -171,6 +171,45 @@ def test_there_is_an_end_to_what_can_be_declared() -> None:
     assert mixer.refused == 19 + 6
 
 
+def test_the_loudest_of_everything_still_comes_out_below_the_ceiling() -> None:
+    mixer = Mixer(voices=8)
+    commands: list[Command] = [clip(1, noise(2000, 4.0).clip(-16, 16))]
+    names = ["master", "events", *(f"bus {n}" for n in range(6))]
+    commands += [DeclareBus(name, parent) for parent, name in pairwise(names[1:])]
+    commands += [DeclareBus("events", ducks=[Duck("bus 5", -1.0)])]
+    commands += [DeclareSnapshot("up", dict.fromkeys(names, 24.0)), PushSnapshot("up")]
+    commands += [SetBus(name, gain_db=24.0) for name in names]
+    commands += [StartVoice(n, 1, gain_db=24.0, bus="bus 5") for n in range(8)]
+    out = play(mixer, noise(4000, 0.1), {0: commands})
+    assert mixer.refused == 0
+    assert np.isfinite(out).all()
+    assert 0.1 < np.abs(out).max() < 0.87
+    mixer.apply(PopSnapshot("up"))
+    for name in names:
+        mixer.apply(SetBus(name, gain_db=0.0))
+    play(mixer, noise(100_000, 0.1))
+    assert np.array_equal(play(mixer, noise(1000)), noise(1000))
+
+
+def test_a_tree_that_gets_too_deep_stays_as_it_was() -> None:
+    mixer = Mixer()
+    for n in range(6):
+        mixer.apply(DeclareBus(f"a{n}", f"a{n - 1}" if n else "master"))
+        mixer.apply(DeclareBus(f"b{n}", f"b{n - 1}" if n else "master"))
+    mixer.apply(DeclareBus("a0", "b5"))
+    assert mixer.refused == 1
+    mixer.apply(DeclareBus("a6", "a5"))
+    mixer.apply(DeclareBus("a7", "a6"))
+    assert mixer.refused == 2
+    assert all("at most 8 deep" in reason for reason in mixer.refusals)
+    mixer.apply(DeclareBus("c"))  # what was refused is not there
+    mixer.apply(DeclareBus("d", "a7"))
+    assert mixer.refused == 3
+    for command in (clip(1, steady(9000)), SetBus("b0", mute=True), StartVoice(1, 1, bus="a5")):
+        mixer.apply(command)
+    assert (play(mixer, steady(3000, 0.0))[FADE:] == LEVEL).all()
+
+
 def ducked(duck: Duck, loudness: float = 0.1) -> np.ndarray:
     """The bed's level while a voice sounds from sample 9600 to 33600; the voice is muted after."""
     commands: list[Command] = [

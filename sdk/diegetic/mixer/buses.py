@@ -10,7 +10,6 @@ its own time, so what is taken away again leaves no trace.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +32,8 @@ from diegetic.mixer.ramp import FADE, RAMP, Ramp, Stretch, amplitude
 from diegetic.snapshot import FloatArray
 
 MAX_BUSES = 64
+MAX_DEPTH = 8  # of the tree, master included: with MAX_GAIN_DB on each, nothing overflows
+MAX_GAIN_DB = 24.0  # of one bus, snapshots included
 MAX_SNAPSHOTS = 64
 MAX_PUSHED = 16
 DUCK_FROM_DB = -60.0  # a source this loud (RMS) begins to duck
@@ -125,15 +126,16 @@ class Buses:
         self.check(command.parent)
         for duck in command.ducks:
             self.check(duck.source)
-        for ancestor in self._line(command.parent):
-            if ancestor == command.name:
-                raise DiegeticError(
-                    f"parent of {command.name!r} must not lie below it, got {command.parent!r}"
-                )
+        if command.name in self._line(command.parent):
+            raise DiegeticError(
+                f"parent of {command.name!r} must not lie below it, got {command.parent!r}"
+            )
         bus = self._buses.get(command.name)
+        if bus is None and len(self._buses) >= MAX_BUSES:
+            raise DiegeticError(f"buses must be at most {MAX_BUSES}, got {command.name!r} too")
+        if len(self._line(command.parent)) + self._height(command.name) > MAX_DEPTH:
+            raise DiegeticError(f"buses must lie at most {MAX_DEPTH} deep, got {command.name!r}")
         if bus is None:
-            if len(self._buses) >= MAX_BUSES:
-                raise DiegeticError(f"buses must be at most {MAX_BUSES}, got {command.name!r} too")
             bus = self._buses[command.name] = _Bus(command.name, command.parent, self._block)
         bus.parent = command.parent
         before = {follower.duck.source: follower for follower in bus.followers}
@@ -183,15 +185,21 @@ class Buses:
                 return
         raise DiegeticError(f"snapshot must be a pushed one, got {command.name!r}")
 
-    def _line(self, name: str) -> Iterable[str]:
-        """Yield `name`, its parent, and so on up to master."""
+    def _line(self, name: str) -> list[str]:
+        """Return `name`, its parent, and so on up to master."""
+        line = []
         while name:
-            yield name
+            line.append(name)
             name = self._buses[name].parent
+        return line
+
+    def _height(self, name: str) -> int:
+        """Return how many buses lie on the longest way down from `name`, itself counted."""
+        lines = (self._line(other) for other in self._buses)
+        return max((line.index(name) + 1 for line in lines if name in line), default=1)
 
     def _sort(self) -> None:
-        depth = {name: len(list(self._line(name))) for name in self._buses}
-        self._order = sorted(self._buses.values(), key=lambda bus: -depth[bus.name])
+        self._order = sorted(self._buses.values(), key=lambda bus: -len(self._line(bus.name)))
         self._heard = {f.duck.source for bus in self._order for f in bus.followers}
 
     # Mixing
@@ -234,9 +242,11 @@ class Buses:
             if bus.name in pushed.gains_db:
                 level_db = level_db + stretch.values(pushed.weight) * pushed.gains_db[bus.name]
         if isinstance(level_db, np.ndarray):
-            gain: float | FloatArray = np.exp(level_db * _NEPERS).astype(np.float32)
+            gain: float | FloatArray = np.exp(np.minimum(level_db, MAX_GAIN_DB) * _NEPERS).astype(
+                np.float32
+            )
         else:
-            gain = amplitude(level_db)
+            gain = amplitude(min(level_db, MAX_GAIN_DB))
         gain = gain * stretch.values(bus.mute)
         before, after = bus.duck
         if before != after:

@@ -43,6 +43,7 @@ from diegetic.snapshot import FloatArray
 
 MAX_SCHEDULED = 1024  # changes of buses that lie ahead
 REFUSALS_KEPT = 16
+_LOUDEST = 1000.0  # +60 dBFS: what any gains make of more is cut off, unheard by the limiter
 _log = logging.getLogger(__name__)
 
 
@@ -160,6 +161,7 @@ class Mixer:
         for bus, samples in self._voices.mix(stretch):
             self._buses.add(bus, samples)
         master = self._buses.mix(stretch)
+        np.clip(master, -_LOUDEST, _LOUDEST, out=master)
         self._lift(master, stretch)
         return self._limiter.process(master)
 
