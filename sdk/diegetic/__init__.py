@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from diegetic.bank import EventSpec
     from diegetic.config import StreamConfig
     from diegetic.errors import DeviceError, DiegeticError, MediaError, WeightsError
     from diegetic.server import Server
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DeviceError",
     "DiegeticError",
+    "EventSpec",
     "MediaError",
     "Server",
     "Session",
@@ -28,6 +30,7 @@ __version__ = "0.1.0"
 _HOME = {
     "DeviceError": "diegetic.errors",
     "DiegeticError": "diegetic.errors",
+    "EventSpec": "diegetic.bank",
     "MediaError": "diegetic.errors",
     "Server": "diegetic.server",
     "Session": "diegetic.session",

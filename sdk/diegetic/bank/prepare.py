@@ -7,10 +7,9 @@ Loudness is that of ITU-R BS.1770-5: K-weighted, here over the loudest 400 ms ("
 """
 
 import numpy as np
-from scipy.signal import sosfilt
 
 from diegetic.config import CHANNELS, RATE
-from diegetic.mixer.loudness import HIGH_PASS, SHELF
+from diegetic.mixer.loudness import Weighting, loudness
 from diegetic.snapshot import FloatArray
 
 TARGET_LUFS = -24.0
@@ -24,8 +23,6 @@ FADE_OUT = round(0.02 * RATE)
 
 _WINDOW = round(0.001 * RATE)
 _MOMENTARY = round(0.4 * RATE)
-# BS.1770-5, tables 1 and 2: a shelf for the head, then a high-pass; at 48 kHz.
-_K_WEIGHTING = np.array([(*part[:3], 1.0, *part[3:]) for part in (SHELF, HIGH_PASS)])
 
 
 def prepare(raw: FloatArray, max_samples: int) -> FloatArray:
@@ -61,10 +58,10 @@ def over(raw: FloatArray, lately: int) -> bool:
 def momentary_lufs(samples: FloatArray) -> float:
     """Loudness of the loudest 400 ms of `samples` (n, 2); shorter ones count as padded."""
     padded = np.concatenate((samples, np.zeros((_MOMENTARY, samples.shape[1]), samples.dtype)))
-    power = np.square(sosfilt(_K_WEIGHTING, padded, axis=0)).sum(axis=1)
+    power = np.square(Weighting().push(padded.T)).sum(axis=0)
     sums = np.concatenate(([0.0], np.cumsum(power)))
     loudest = float((sums[_MOMENTARY:] - sums[:-_MOMENTARY]).max()) / _MOMENTARY
-    return -0.691 + 10 * float(np.log10(max(loudest, 1e-12)))
+    return loudness(max(loudest, 1e-12))
 
 
 def _extent(raw: FloatArray) -> tuple[int, int]:

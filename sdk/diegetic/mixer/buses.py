@@ -242,9 +242,8 @@ class Buses:
             if bus.name in pushed.gains_db:
                 level_db = level_db + stretch.values(pushed.weight) * pushed.gains_db[bus.name]
         if isinstance(level_db, np.ndarray):
-            gain: float | FloatArray = np.exp(np.minimum(level_db, MAX_GAIN_DB) * _NEPERS).astype(
-                np.float32
-            )
+            nepers = np.minimum(level_db, MAX_GAIN_DB) * _NEPERS
+            gain: float | FloatArray = np.exp(nepers).astype(np.float32)
         else:
             gain = amplitude(min(level_db, MAX_GAIN_DB))
         gain = gain * stretch.values(bus.mute)

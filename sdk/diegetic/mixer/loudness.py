@@ -92,6 +92,30 @@ def _k_weighting() -> _Block:
     return _Block(response, decay, powers, take @ powers[_CHUNK - 1 :: -1])
 
 
+class Weighting:
+    """The K weighting, with state."""
+
+    def __init__(self) -> None:
+        self._filter = _k_weighting()
+        self._state = np.zeros((CHANNELS, 4))
+
+    def push(self, samples: FloatArray) -> Array:
+        """Return the next (2, n), K-weighted."""
+        pieces = range(0, samples.shape[1], _CHUNK)
+        weighted = [self._push(samples[:, start : start + _CHUNK]) for start in pieces]
+        return np.concatenate(weighted, axis=1) if len(weighted) != 1 else weighted[0]
+
+    def _push(self, samples: FloatArray) -> Array:
+        count = samples.shape[1]
+        wide = samples.astype(np.float64)
+        block = self._filter
+        weighted = wide @ block.response[:count, :count]
+        weighted += self._state @ block.decay[:, :count]
+        self._state = self._state @ block.powers[count] + wide @ block.intake[_CHUNK - count :]
+        self._state[np.abs(self._state) < _DENORMAL] = 0.0
+        return weighted
+
+
 class Meter:
     """Loudness of what is pushed, over the newest `window` blocks of 400 ms that are no silence.
 
@@ -105,8 +129,7 @@ class Meter:
     def __init__(self, window: int = WINDOW) -> None:
         self.blocks = 0
         self.momentary = -math.inf
-        self._filter = _k_weighting()
-        self._state = np.zeros((CHANNELS, 4))
+        self._weighting = Weighting()
         self._energy = 0.0  # of the present hop
         self._filled = 0  # samples of it
         self._hops: deque[float] = deque(maxlen=HOPS_PER_BLOCK)
@@ -122,23 +145,12 @@ class Meter:
         start = 0
         while start < samples.shape[1]:
             count = min(samples.shape[1] - start, _CHUNK, HOP - self._filled)
-            weighted = self._weigh(samples[:, start : start + count])
+            weighted = self._weighting.push(samples[:, start : start + count])
             self._energy += float(np.vdot(weighted, weighted))
             self._filled += count
             start += count
             if self._filled == HOP:
                 self._finish_hop()
-
-    def _weigh(self, samples: FloatArray) -> Array:
-        """Return (2, n <= chunk) samples, K-weighted."""
-        count = samples.shape[1]
-        wide = samples.astype(np.float64)
-        block = self._filter
-        weighted = wide @ block.response[:count, :count]
-        weighted += self._state @ block.decay[:, :count]
-        self._state = self._state @ block.powers[count] + wide @ block.intake[_CHUNK - count :]
-        self._state[np.abs(self._state) < _DENORMAL] = 0.0
-        return weighted
 
     def _finish_hop(self) -> None:
         self._hops.append(self._energy)
