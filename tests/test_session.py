@@ -142,6 +142,8 @@ def test_what_the_mixer_does_not_know_is_refused() -> None:
             session.post_event("shot", bus="brass")
         with pytest.raises(DiegeticError, match="position"):
             session.post_event("shot", position=(0.0, float("nan"), 0.0))
+        with pytest.raises(DiegeticError, match="at must be a finite time"):
+            session.post_event("shot", at=float("nan"))
 
 
 def test_parameters_switches_and_frames_reach_the_world() -> None:

@@ -346,6 +346,8 @@ class Session:
 
     def _output_sample(self, at: float) -> int:
         """Where the mixer is when audio time `at` is heard."""
+        if not math.isfinite(at):
+            raise DiegeticError(f"at must be a finite time in seconds, got {at!r}")
         sample = round(at * RATE)
         return max(0, sample if self._live is None else self._live.output_of(sample))
 
