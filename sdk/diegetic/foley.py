@@ -20,6 +20,8 @@ from diegetic.errors import DiegeticError
 from diegetic.metrics import KEEP, Metrics
 from diegetic.mixer.commands import NOW, DropClip, LoadClip, StartVoice, Vector
 
+WAITING = 4096  # voices that a mixer holds before they begin
+
 log = logging.getLogger(__name__)
 
 
@@ -113,6 +115,8 @@ class Foley:
             moment = time.monotonic() if sent is None else sent
             with self._lock:
                 self._on_the_way[voice] = _Sent(name, choice.exact, moment)
+                if len(self._on_the_way) > WAITING:  # the mixer has no more; those never began
+                    del self._on_the_way[next(iter(self._on_the_way))]
             try:
                 self._console.send(command)
             except DiegeticError:
