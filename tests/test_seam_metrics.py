@@ -270,6 +270,7 @@ def test_the_exit_status_says_when_a_control_is_not_convicted(
     monkeypatch.setattr(seams, "open_studio", lambda *arguments: studio)
     monkeypatch.setattr(seams, "switches", lambda *arguments: [])
     monkeypatch.setattr(seams, "ramps", lambda *arguments: [])
+    monkeypatch.setattr(seams, "revoked", lambda *arguments: [])  # a tone that changes is heard to
     monkeypatch.setattr(sys, "argv", ["seams.py", "--seams", "36"])
     assert seams.main() == 0
     monkeypatch.setattr(seams, "equal_power", lambda recordings: recordings)
@@ -285,3 +286,12 @@ def test_the_exit_status_says_when_a_seam_is_told(
     monkeypatch.setattr(seams, "ramps", lambda *arguments: [])
     monkeypatch.setattr(sys, "argv", ["seams.py", "--seams", "36"])
     assert seams.main() == 1
+
+
+def test_a_future_taken_back_joins_where_the_device_has_it(studio: seams.Studio) -> None:
+    [recording] = seams.revoked(studio, 1)[:1]
+    assert len(recording.judged) == len(recording.sides) >= 1
+    for splice, (old, new) in zip(recording.judged, recording.sides, strict=True):
+        heard = recording.samples[splice:][: recording.overlap]
+        np.testing.assert_allclose(heard[0], old[0], atol=1e-3)
+        np.testing.assert_allclose(heard[-1], new[-1], atol=1e-3)

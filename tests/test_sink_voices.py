@@ -153,6 +153,8 @@ def test_a_player_that_died_leaves_its_clips_and_its_voices_to_the_next(tmp_path
     sink.send(StartVoice(3, 1))  # to a player that is no more
     sink.write(bed(96_000))
     wait_until(lambda: len(starts.extend(sink.started()) or starts) == 3)
+    last = max(start.sample for start in starts)
+    wait_until(lambda: sink.output_clock().sample > last + 2 * len(CLIP))
     sink.stop(drain=False)
     assert sink.respawns == 1
     assert sorted(start.voice for start in starts) == [1, 2, 3]
