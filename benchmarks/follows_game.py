@@ -57,7 +57,8 @@ def play(game: dict[str, NDArray[np.generic]], seconds: float, seed: int) -> NDA
                     session.push_frame(game["frames"][frame])  # type: ignore[arg-type]
                 frame += 1
             while event < len(events) and events[event] < end:
-                session.post_event(str(game["event_names"][event]), at=float(events[event]))
+                name = str(game["event_names"][event])
+                session.post_event(name, at=float(events[event]), bus="beds")
                 event += 1
             parts.append(session.read(session.config.hop))
     return np.concatenate(parts)

@@ -101,6 +101,20 @@ def test_an_event_is_a_voice_that_begins_at_the_very_sample() -> None:
         assert session.bank.counters.posted == 3
 
 
+def test_an_event_on_the_bus_of_the_beds_is_left_to_the_bed() -> None:
+    with make_session() as session:
+        session.declare_event(EventSpec("thunder", bus="beds"))
+        session.post_event("thunder", at=0.2)
+        session.post_event("shot", bus="beds", sent=8.0)
+        session.read(0.48)
+        first, second, _ = session.records()
+        assert [(event.name, event.time) for event in first.events] == [("shot", 0.0)]
+        assert [(event.name, event.time) for event in second.events] == [("thunder", 0.2)]
+        assert [change.sent for change in first.changes] == [8.0]
+        assert session.bank.counters.posted == 0
+        assert session.bank.progress().total.wanted == 0
+
+
 def test_an_event_that_cannot_be_made_yet_is_left_to_the_bed() -> None:
     stream = FakeSink()
     with make_session() as session:

@@ -28,7 +28,7 @@ from diegetic.generator import WEIGHTS
 from diegetic.journal import FORMAT, Header, Journal
 from diegetic.lazy import Backend, LazyNetworks
 from diegetic.metrics import Metrics
-from diegetic.mixer.commands import NOW, Command, Vector
+from diegetic.mixer.commands import BEDS, NOW, Command, Vector
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot, null_conditioning
 from diegetic.stream import ChunkRecord
 from diegetic.weights import fingerprint
@@ -93,6 +93,7 @@ class Session:
         )
         self._foley = Foley(self.bank, self._console, self.metrics)
         self._switches: dict[str, str] = {}
+        self._bed_events: set[str] = set()
         self._left = np.zeros((0, CHANNELS), np.float32)  # generated, not yet read
         self._live: LiveStream | None = None
         self._warm = False
@@ -126,10 +127,15 @@ class Session:
     def declare_event(self, spec: EventSpec) -> None:
         """Have takes of an event made ahead, for the present switch values first.
 
+        One on the bus "beds" is a matter of the bed: no takes, the generator makes it sound there.
+
         Raises:
             DiegeticError: there are 256 others.
         """
-        self.bank.declare(spec)
+        if spec.bus == BEDS:
+            self._bed_events.add(spec.name)
+        else:
+            self.bank.declare(spec)
 
     def set_prompt(
         self,
@@ -194,7 +200,7 @@ class Session:
             name: of the event.
             at: audio time (s).
             gain_db: -96 to 24.
-            bus: None is that of the event's declaration.
+            bus: None is that of the event's declaration; "beds" leaves it to the bed.
             position: (x, y, z) in metres, right-handed, -z ahead; None is in the head.
             occlusion: 0 is in the open, 1 behind a wall.
             sent: when it happened, on the monotonic clock. Live, and without `at`, events sound as
@@ -205,6 +211,9 @@ class Session:
         """
         live = self._live
         start = NOW if at is None else self._output_sample(at)
+        if bus == BEDS or (bus is None and name in self._bed_events):
+            self._leave_to_bed(name, at, gain_db, sent)
+            return
         if live is None:
             self.bank.make_ready(name)  # sound that is read waits for nobody
         elif at is None and sent is not None:
@@ -219,9 +228,7 @@ class Session:
             sent=sent,
         )
         if not played:
-            if at is None and sent is not None and live is not None:
-                at = live.audio_time(sent)
-            self._bed.post_event(name, at, gain_db, sent)
+            self._leave_to_bed(name, at, gain_db, sent)
 
     def mix(self, command: Command) -> None:
         """Tell the mixer: `session.mix(SetBus("beds", gain_db=-6.0, fade=0.5))`.
@@ -343,6 +350,15 @@ class Session:
                 live.stop(drain)
             finally:
                 self._read_on()
+
+    def _leave_to_bed(
+        self, name: str, at: float | None, gain_db: float, sent: float | None
+    ) -> None:
+        """Let the generator make the sound of an event."""
+        live = self._live
+        if at is None and sent is not None and live is not None:
+            at = live.audio_time(sent)
+        self._bed.post_event(name, at, gain_db, sent)
 
     def _output_sample(self, at: float) -> int:
         """Where the mixer is when audio time `at` is heard."""
