@@ -34,6 +34,7 @@ from diegetic.server import Server
 from diegetic.session import Session
 from diegetic.sink import Sink
 from diegetic.snapshot import FloatArray
+from live import hog
 
 GAME = Path(__file__).resolve().with_name("game.py")
 SPARE = 0.1  # s of the lookahead that a stall leaves
@@ -283,19 +284,6 @@ def spinning(wanted: bool) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-
-
-@contextmanager
-def hog(wanted: bool) -> Iterator[None]:
-    """Keep one core busy."""
-    if not wanted:
-        yield
-        return
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
 
 
 if __name__ == "__main__":

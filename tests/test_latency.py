@@ -351,7 +351,7 @@ def imagined(monkeypatch: pytest.MonkeyPatch, trials: list[Trial]) -> None:
         return trials
 
     monkeypatch.setattr("diegetic.latency.trial.measure", remembered)
-    monkeypatch.setattr(bench, "session_factory", lambda arguments, config: tones)
+    monkeypatch.setattr(bench.shared, "session_factory", lambda arguments, config: tones)
     monkeypatch.setattr(
         "diegetic.output.choose_output", lambda *a, **k: Output(False, None, "the clock")
     )

@@ -224,9 +224,9 @@ class Bed:
 
     def end(self) -> FloatArray:
         """Return the fade-out after the last hop; the next chunk fades in."""
-        if self._state is None or self._state.tail is None:
-            return np.zeros((0, CHANNELS), np.float32)
-        tail = self._state.tail
+        tail = self.tail
+        if self._state is None or not len(tail):
+            return tail
         self._write(journal.Ended())
         self._state = StreamState(self._state.generator, None, self._state.index)
         return crossfade.fade_out(tail)

@@ -26,12 +26,11 @@ from diegetic.mixer.commands import (
     checked,
 )
 from diegetic.mixer.mixer import Mixer
+from diegetic.player import BLOCK
 from diegetic.ring import VoiceStart
 from diegetic.sink import Sink
 from diegetic.sink.mix_state import MixState
 from diegetic.snapshot import FloatArray
-
-BLOCK = 256
 
 
 class Console:

@@ -13,6 +13,7 @@ from diegetic.errors import DiegeticError
 from diegetic.future import Future
 from diegetic.generator import WEIGHTS
 from diegetic.journal import read_journal
+from diegetic.lazy import LazyNetworks
 from diegetic.metrics import Metrics
 from diegetic.revision import Revision
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot
@@ -73,12 +74,9 @@ def replay(
             f"got {found or 'a generator'}"
         )
 
-    def networks() -> "tuple[Generator, Callable[[Snapshot], Conditioning]]":
-        return made, heard_as
-
-    made, heard_as = _load(header, weights, generator, conditioner)
+    networks = LazyNetworks(header.config, header.nfe, "auto", weights, generator, conditioner)
     paper = Paper()
-    bed = Bed(header.config, header.seed, networks, Metrics(), None)
+    bed = Bed(header.config, header.seed, networks.load, Metrics(), None)
     future = Future(paper, header.config.overlap_samples)
     # The device was at least there: a chunk is made when less than the lookahead is
     ahead = header.config.lookahead_samples + 2 * header.config.hop_samples
@@ -132,21 +130,3 @@ def _tell(bed: Bed, entry: journal.Entry) -> None:
             bed.go_back(Revision(boundary, splice))
         case journal.Skipped(hops):
             bed.skip(hops)
-
-
-def _load(
-    header: journal.Header,
-    weights: Path | None,
-    generator: "Generator | None",
-    conditioner: Callable[[Snapshot], Conditioning] | None,
-) -> "tuple[Generator, Callable[[Snapshot], Conditioning]]":
-    if generator is None:
-        from diegetic.generator import load_generator
-
-        generator = load_generator(weights, nfe=header.nfe, config=header.config)
-    if conditioner is None:
-        from diegetic.conditioning import Conditioner
-        from diegetic.encoders import ImageEncoder, TextEncoder
-
-        conditioner = Conditioner(TextEncoder(), ImageEncoder())
-    return generator, conditioner

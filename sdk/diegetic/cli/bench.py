@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from diegetic.config import StreamConfig
 if TYPE_CHECKING:
     from diegetic.latency.figures import Row
     from diegetic.latency.trial import Trial
-    from diegetic.session import Session
 
 TRIALS = 20
 COARSE = 0.001  # s; a clock with longer steps is worth a word
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     if target is not None:
         check_writable(target)  # now, not after minutes
     output = choose_output(arguments.device, no_device=arguments.no_device)
-    make_session = session_factory(arguments, config)
+    make_session = shared.session_factory(arguments, config)
     console = shared.console()
     console.print(", ".join(f"{name}: {value}" for name, value in machine().items()))
     console.print(f"playing on: {output.description}")
@@ -99,22 +98,6 @@ def run(arguments: argparse.Namespace) -> int:
         )
         write_report(report, target)
     return 0 if all(row.measured for row in rows(trials)) else 1
-
-
-def session_factory(arguments: argparse.Namespace, config: StreamConfig) -> "Callable[[], Session]":
-    """Make sessions of these lengths that share one set of networks, loaded now."""
-    from diegetic.conditioning import Conditioner
-    from diegetic.encoders import ImageEncoder, TextEncoder
-    from diegetic.generator import load_generator
-    from diegetic.session import Session
-
-    generator = load_generator(
-        arguments.weights, backend=arguments.backend, nfe=arguments.nfe, config=config
-    )
-    conditioner = Conditioner(TextEncoder(), ImageEncoder())
-    return lambda: Session(
-        config, seed=arguments.seed, generator=generator, conditioner=conditioner
-    )
 
 
 def _show(

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from diegetic.config import StreamConfig
+
 if TYPE_CHECKING:
     from diegetic.session import Session
 
+DEFAULT_CONFIG = StreamConfig()
 BACKENDS = ("auto", "onnx", "torch")
 
 
@@ -65,16 +68,22 @@ def open_session(arguments: argparse.Namespace) -> "Session":
     )
 
 
-def session_factory(arguments: argparse.Namespace) -> "Callable[[], Session]":
-    """Make sessions that share one set of networks, loaded now."""
+def session_factory(
+    arguments: argparse.Namespace, config: StreamConfig = DEFAULT_CONFIG
+) -> "Callable[[], Session]":
+    """Make sessions of these lengths that share one set of networks, loaded now."""
     from diegetic.conditioning import Conditioner
     from diegetic.encoders import ImageEncoder, TextEncoder
     from diegetic.generator import load_generator
     from diegetic.session import Session
 
-    generator = load_generator(arguments.weights, backend=arguments.backend, nfe=arguments.nfe)
+    generator = load_generator(
+        arguments.weights, backend=arguments.backend, nfe=arguments.nfe, config=config
+    )
     conditioner = Conditioner(TextEncoder(), ImageEncoder())
-    return lambda: Session(seed=arguments.seed, generator=generator, conditioner=conditioner)
+    return lambda: Session(
+        config, seed=arguments.seed, generator=generator, conditioner=conditioner
+    )
 
 
 def progress_bar() -> Progress:
