@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from diegetic.errors import DeviceError, DiegeticError
+from diegetic.bank import files
+from diegetic.errors import DeviceError, DiegeticError, MediaError
 from diegetic.server import Server
 from diegetic.session import Session
 from diegetic.sink import ClockSink, Sink
 from diegetic_bridge.client import Client
-from diegetic_bridge.messages import Error, ParameterSpec, SwitchSpec, Welcome
+from diegetic_bridge.messages import Error, ParameterSpec, PcmSpec, SwitchSpec, Welcome
 from tone_generator import FakeSink, ToneGenerator, plain_conditioner
 
 
@@ -28,8 +29,8 @@ def make_session() -> Session:
     return Session(generator=ToneGenerator(), conditioner=plain_conditioner)
 
 
-def serve(make_sink: Callable[[], Sink] = FakeSink) -> Server:
-    return Server("tcp://127.0.0.1:0", make_session=make_session, make_sink=make_sink)
+def serve(make_sink: Callable[[], Sink] = FakeSink, bank: Path | None = None) -> Server:
+    return Server("tcp://127.0.0.1:0", make_session=make_session, make_sink=make_sink, bank=bank)
 
 
 def connect(server: Server, engine: str = "test") -> Client:
@@ -119,6 +120,52 @@ def test_the_sound_of_an_engine_that_leaves_fades_and_its_sink_is_drained() -> N
                 wait_until(lambda turn=turn: sinks[turn].buffered() > 0)
             wait_until(lambda turn=turn: sinks[turn].stopped is True)
             assert np.abs(sinks[turn].sound[-1]).max() < 1e-3
+
+
+def test_takes_that_were_made_for_one_engine_are_there_for_the_next(tmp_path: Path) -> None:
+    kept = tmp_path / "bank.zip"
+    with serve(bank=kept) as server:
+        assert server.status()["bank_wanted"] == 0
+        with connect(server):
+            wait_until(lambda: 0 < server.status()["bank_wanted"] == server.status()["bank_ready"])
+            ready = server.status()["bank_ready"]
+        wait_until(kept.exists)
+    assert [clip.variant.name for clip in files.load(kept)[1]] == ["shot"] * ready
+    with serve(bank=kept) as server, connect(server):
+        wait_until(lambda: server.status()["bank_ready"] == ready)
+        assert server.session is not None
+        assert server.session.bank.counters.made == 0
+    kept.write_bytes(kept.read_bytes()[:-100])
+    with pytest.raises(MediaError, match=r"bank\.zip"):
+        serve(bank=kept).start()
+
+
+def test_an_engine_that_plays_the_sound_itself_gets_all_of_it() -> None:
+    def no_device() -> Sink:
+        raise AssertionError("no device is to be opened")
+
+    rate = 44_100
+    with (
+        serve(no_device) as server,
+        Client(server.endpoint, pcm=PcmSpec(rate, frames=441), pcm_depth=0.1) as client,
+    ):
+        client.set_prompt("x" * 44)  # the tone generator's 440 Hz
+        replies: list[object] = []
+        wait_until(lambda: replies.extend(client.poll()) or bool(replies))
+        welcome = replies[0]
+        assert isinstance(welcome, Welcome)
+        assert (welcome.rate, welcome.pcm) == (rate, True)
+        wait_until(lambda: client.pcm_stats.waiting > 0.1 * rate)
+        heard = []
+        while sum(map(len, heard)) < rate:
+            wait_until(lambda: client.pcm_stats.waiting >= 1024)
+            heard.append(client.read_pcm(1024))
+        stats = client.pcm_stats
+    assert stats.lost == stats.underruns == stats.skipped == 0
+    tone = np.concatenate(heard)[rate // 2 : rate, 0]
+    assert np.abs(tone).max() == pytest.approx(0.5, abs=0.01)
+    spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone))))
+    assert np.argmax(spectrum) * rate / len(tone) == pytest.approx(440, abs=2)
 
 
 def test_a_second_play_at_once_waits_for_the_first_to_fade_and_is_not_refused() -> None:

@@ -28,6 +28,8 @@ from diegetic_bridge.messages import (
     Origin,
     Parameter,
     ParameterSpec,
+    Pcm,
+    PcmSpec,
     Ping,
     PixelFormat,
     Pong,
@@ -40,6 +42,7 @@ from diegetic_bridge.messages import (
     SwitchSpec,
     Welcome,
 )
+from diegetic_bridge.pcm import PcmBuffer, PcmStats
 from diegetic_bridge.pixels import to_rgb
 from diegetic_bridge.protocol import Connection
 from diegetic_bridge.server import BridgeServer
@@ -68,6 +71,10 @@ __all__ = [
     "Origin",
     "Parameter",
     "ParameterSpec",
+    "Pcm",
+    "PcmBuffer",
+    "PcmSpec",
+    "PcmStats",
     "Ping",
     "PixelFormat",
     "Pong",

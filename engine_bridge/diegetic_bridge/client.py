@@ -35,6 +35,7 @@ from diegetic_bridge.messages import (
     Origin,
     Parameter,
     ParameterSpec,
+    PcmSpec,
     PixelFormat,
     PopSnapshot,
     Prompt,
@@ -46,6 +47,7 @@ from diegetic_bridge.messages import (
     SwitchSpec,
     invalid,
 )
+from diegetic_bridge.pcm import PcmBuffer, PcmStats
 from diegetic_bridge.worker import REPLIES, Worker
 
 if TYPE_CHECKING:
@@ -82,6 +84,8 @@ class Client:
         events: what it is going to post; a plain name has the defaults of `EventSpec`.
         buses, snapshots: the mix, besides the buses "master", "beds" and "events"; a parent, and
             what a bus ducks from, come before it.
+        pcm: have the sound sent here, for `read_pcm`, instead of being played by the server.
+        pcm_depth: seconds of it that are gathered before they are read; what the network needs.
         clock: the engine's monotonic time in seconds, at the pace of real time, never below zero.
         event_ttl: seconds that an event may wait for a server.
 
@@ -99,6 +103,8 @@ class Client:
         events: Sequence[EventSpec | str] = (),
         buses: Sequence[BusSpec] = (),
         snapshots: Sequence[SnapshotSpec] = (),
+        pcm: PcmSpec | None = None,
+        pcm_depth: float = 0.03,
         clock: Callable[[], float] = time.monotonic,
         event_ttl: float = 10.0,
     ) -> None:
@@ -115,9 +121,12 @@ class Client:
             "time": clock(),
             "engine": engine,
             "instance": instance,
+            "pcm": msgspec.to_builtins(pcm),
             **{name: msgspec.to_builtins(list(specs)) for name, specs in declared.items()},
         }
-        self._link = Link(msgspec.convert(about, Hello), event_ttl)
+        hello = msgspec.convert(about, Hello)
+        self._pcm = PcmBuffer(hello.pcm, pcm_depth) if hello.pcm else None
+        self._link = Link(hello, event_ttl, self._pcm)
         self._clock = clock
         self._lock = threading.Lock()
         self._replies: deque[ServerMessage] = deque(maxlen=REPLIES)
@@ -274,6 +283,23 @@ class Client:
             with self._lock:
                 self._link.show(frame)
             self._worker.ring()
+
+    def read_pcm(self, frames: int) -> "NDArray[np.float32]":
+        """Return the next `frames` of sound, (frames, 2) in ±1, at the rate that was asked for.
+
+        For the engine's audio callback: never waits, and is silent while there is no sound.
+
+        Raises:
+            ValueError: the client was made without `pcm`.
+        """
+        if self._pcm is None:
+            raise ValueError("pcm: expected a PcmSpec when the client was made, got None")
+        return self._pcm.read(frames)
+
+    @property
+    def pcm_stats(self) -> PcmStats:
+        """How the sound gets here; all zero without `pcm`."""
+        return self._pcm.stats if self._pcm else PcmStats()
 
     def poll(self) -> list[ServerMessage]:
         """Return what the server said since the last call: welcomes, acks, errors, status."""

@@ -19,10 +19,11 @@ from diegetic_bridge.messages import (
 
 @dataclass(frozen=True)
 class WelcomeInfo:
-    """What an opened session tells its engine: the sound's rate in Hz, and how late it is heard."""
+    """What an opened session tells its engine; the fields are those of `Welcome`."""
 
     rate: int = 48_000
     latency_ms: float = 0.0
+    pcm: bool = False
 
 
 class Handler(Protocol):

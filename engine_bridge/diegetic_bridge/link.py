@@ -30,6 +30,7 @@ from diegetic_bridge.messages import (
     Hello,
     Listener,
     Parameter,
+    Pcm,
     Ping,
     Pong,
     PopSnapshot,
@@ -41,6 +42,7 @@ from diegetic_bridge.messages import (
     Switch,
     Welcome,
 )
+from diegetic_bridge.pcm import PcmBuffer
 
 HELLO_AGAIN = 2.0
 """Seconds after which an unanswered or refused hello is repeated."""
@@ -98,11 +100,12 @@ class Link:
 
     `event_ttl`: an event that has waited longer than this when a session opens (or while there is
     none) is given up and counted: a shot that is heard ten seconds late is worse than one that is
-    not heard.
+    not heard. `pcm`: where the sound goes that the server sends.
     """
 
-    def __init__(self, hello: Hello, event_ttl: float) -> None:
+    def __init__(self, hello: Hello, event_ttl: float, pcm: PcmBuffer | None = None) -> None:
         self._hello = hello
+        self._pcm = pcm
         self._ttl = event_ttl
         self._phase = Phase.AWAY
         self._kept: dict[Key, Said] = {}
@@ -197,6 +200,8 @@ class Link:
                     self.connected(now)
             case Status(bank_ready=ready, bank_wanted=wanted):
                 self._bank = BankProgress(ready, wanted)
+            case Pcm() if self._pcm is not None:
+                self._pcm.push(message)
 
     def outgoing(self, now: float) -> ClientMessage | None:
         """Return what should be sent next, or None; it stays first until `sent` is told."""

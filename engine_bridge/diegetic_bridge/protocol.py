@@ -143,9 +143,9 @@ class Connection:
             self.clock.observe(message.time, now)
         return self._act(message, now)
 
-    def accept(self, session: str, rate: int, latency_ms: float) -> Reply:
+    def accept(self, session: str, rate: int, latency_ms: float, pcm: bool = False) -> Reply:
         """Open the session that an `Open` asked for."""
-        self._welcome = Welcome(VERSION, session, rate, latency_ms)
+        self._welcome = Welcome(VERSION, session, rate, latency_ms, pcm)
         return Reply(self._welcome)
 
     def refuse(self, error: Error) -> Reply:

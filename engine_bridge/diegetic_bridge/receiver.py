@@ -16,6 +16,7 @@ from diegetic_bridge.messages import (
     Hello,
     Listener,
     Parameter,
+    Pcm,
     PopSnapshot,
     Prompt,
     PushSnapshot,
@@ -74,6 +75,11 @@ class Receiver:
             self._send(peer, status)
             if now - self._unreachable.get(peer, now) >= self._grace:
                 self._end(peer, "the engine has vanished")
+
+    def pass_on(self, peer: bytes, block: Pcm) -> None:
+        """Send a piece of sound; one that finds no room is lost, and counted as unsent."""
+        if peer in self._open:
+            self._send(peer, block)
 
     def close_all(self) -> None:
         """End every session."""
@@ -134,7 +140,7 @@ class Receiver:
         else:
             self._open[peer] = connection
             logger.info("session opened for %s", hello.engine or "an engine")
-            welcome = connection.accept(uuid.uuid4().hex, info.rate, info.latency_ms)
+            welcome = connection.accept(uuid.uuid4().hex, info.rate, info.latency_ms, info.pcm)
             self._send(peer, welcome.message)
 
     def _deliver(self, peer: bytes, effect: Deliver) -> None:

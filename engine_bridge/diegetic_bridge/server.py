@@ -13,6 +13,7 @@ handler is called from the receive thread only.
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -20,7 +21,7 @@ from typing import Self
 import zmq
 
 from diegetic_bridge.handler import Handler
-from diegetic_bridge.messages import MAX_PART_BYTES, Status
+from diegetic_bridge.messages import MAX_PART_BYTES, Pcm, Status
 from diegetic_bridge.protocol import Counts, Health
 from diegetic_bridge.receiver import Receiver
 from diegetic_bridge.wake import Waker
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _RECEIVE_QUEUE = 64  # messages per peer in our memory; the rest waits in the engine
 _SEND_QUEUE = 256
+_PCM_QUEUE = 256  # pieces of sound that wait for the receive thread
 _LINGER_MS = 100  # the last acknowledgements: without them their events would come again
 _JOIN_SECONDS = 5.0
 
@@ -61,6 +63,7 @@ class BridgeServer:
         self._timeout = timeout
         self._counts = Counts()
         self._health = Health()
+        self._pcm: deque[tuple[bytes, Pcm]] = deque(maxlen=_PCM_QUEUE)
         self._status_due = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -132,6 +135,15 @@ class BridgeServer:
         if self._thread is not None:
             self._waker.ring()
 
+    def send_pcm(self, peer: str, block: Pcm) -> None:
+        """Send `peer` a piece of sound; any thread may, and none waits.
+
+        Pieces that the receive thread cannot keep up with are lost, the oldest first.
+        """
+        self._pcm.append((bytes.fromhex(peer), block))
+        if self._thread is not None:
+            self._waker.ring()
+
     def close(self) -> None:
         """Close every session and stop listening; may be called again, and from the handler."""
         self._stopping.set()
@@ -166,6 +178,8 @@ class BridgeServer:
                 poller.poll(max(1, round(interval * 1000)))
                 self._waker.hush()
                 receiver.drain()
+                while self._pcm:
+                    receiver.pass_on(*self._pcm.popleft())
                 now = time.monotonic()  # the pace of house-keeping is no business of `clock`
                 if self._status_due.is_set() or now >= probe_at:
                     self._status_due.clear()

@@ -15,6 +15,7 @@ from diegetic_bridge.link import Link, Phase
 from diegetic_bridge.messages import (
     MAX_MESSAGE_BYTES,
     Bye,
+    Pcm,
     Pong,
     ServerMessage,
     Welcome,
@@ -55,7 +56,7 @@ class Worker:
         endpoint: the server's ZeroMQ address.
         identity: the routing id of this run.
         clock: the engine's time in seconds.
-        note: is given each reply except pongs.
+        note: is given each reply except pongs and sound.
 
     Raises:
         ValueError: `endpoint` is no ZeroMQ address.
@@ -153,7 +154,7 @@ class Worker:
                 logger.info("connected to the sound server at %s", self._endpoint)
             with self._lock:
                 self._link.receive(reply, self._clock())
-                if not isinstance(reply, Pong):
+                if not isinstance(reply, Pong | Pcm):
                     self._note(reply)
 
     def _write(self) -> bool:

@@ -11,16 +11,18 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypedDict
 
 from diegetic.bank import EventSpec, Ready
 from diegetic.config import RATE
-from diegetic.errors import DiegeticError
+from diegetic.errors import DiegeticError, MediaError
 from diegetic.mixer import commands
 from diegetic.mixer.commands import DeclareBus, DeclareSnapshot, Duck, SetBus, SetListener
 from diegetic.session import Session
-from diegetic.sink import Sink
+from diegetic.sink import PcmBlock, PcmSink, Sink
 from diegetic_bridge.handler import WelcomeInfo
 from diegetic_bridge.messages import (
     DEFAULT_ENDPOINT,
@@ -30,6 +32,7 @@ from diegetic_bridge.messages import (
     Hello,
     Listener,
     Parameter,
+    Pcm,
     PopSnapshot,
     Prompt,
     PushSnapshot,
@@ -75,7 +78,10 @@ class Server:
     Args:
         endpoint: a ZeroMQ address; port 0 takes a free one.
         make_session: called once per engine, ahead of time; sessions may share networks.
-        make_sink: called once per engine; each is started and stopped once.
+        make_sink: called once per engine that does not play the sound itself; each is started and
+            stopped once.
+        bank: file of takes that every engine's events start with, if it is there; when an engine
+            has left, all that there are then are written to it.
     """
 
     def __init__(
@@ -84,8 +90,9 @@ class Server:
         *,
         make_session: Callable[[], Session],
         make_sink: Callable[[], Sink],
+        bank: Path | None = None,
     ) -> None:
-        self._desk = _Desk(make_session, make_sink)
+        self._desk = _Desk(make_session, make_sink, bank, self._send)
         self._bridge = BridgeServer(endpoint, self._desk)
         self._closing = threading.Event()
         self._health = threading.Thread(target=self._report, name="server-health", daemon=True)
@@ -109,7 +116,8 @@ class Server:
         """Load the networks, then listen.
 
         Raises:
-            DiegeticError: weights are missing, or the endpoint cannot be listened on.
+            DiegeticError: weights are missing, the bank file is damaged, or the endpoint cannot be
+                listened on.
         """
         self._desk.prepare()
         gc.collect()
@@ -175,6 +183,10 @@ class Server:
             dropped=counts.dropped,
         )
 
+    def _send(self, peer: str, block: PcmBlock) -> None:
+        samples = block.samples.astype("<f4", copy=False)
+        self._bridge.send_pcm(peer, Pcm(block.number, samples.tobytes()))
+
     def _report(self) -> None:
         """Let engines know how the sound is doing."""
         while not self._closing.wait(_HEALTH_INTERVAL):
@@ -192,9 +204,17 @@ class Server:
 class _Desk:
     """Receives one engine at a time; the handler that the bridge's receive thread calls."""
 
-    def __init__(self, make_session: Callable[[], Session], make_sink: Callable[[], Sink]) -> None:
+    def __init__(
+        self,
+        make_session: Callable[[], Session],
+        make_sink: Callable[[], Sink],
+        bank: Path | None,
+        send: Callable[[str, PcmBlock], None],
+    ) -> None:
         self._make_session = make_session
         self._make_sink = make_sink
+        self._bank = bank
+        self._send = send
         self._next: Session | None = None
         self._peer: str | None = None
         self._leaving = False
@@ -206,6 +226,8 @@ class _Desk:
     def prepare(self) -> None:
         """Have a session ready, so that an engine need not wait for it."""
         session = self._make_session()
+        if self._bank is not None and self._bank.exists():
+            session.bank.load(self._bank)
         session.warm_up()
         self._next = session
 
@@ -230,7 +252,7 @@ class _Desk:
         try:
             with _refusals("hello"):
                 _declare(session, hello)
-                sink = self._make_sink()
+                sink = self._sink_for(hello, peer)
                 session.play(sink)
         except ValueError as error:
             log.error("%s", error)
@@ -238,7 +260,8 @@ class _Desk:
             raise
         self.session, self.sink, self.engine, self._peer = session, sink, hello.engine, peer
         live = session.live
-        return WelcomeInfo(RATE, live.latency * 1000 if live else 0.0)
+        rate = hello.pcm.rate if hello.pcm else RATE
+        return WelcomeInfo(rate, live.latency * 1000 if live else 0.0, pcm=hello.pcm is not None)
 
     def on_prompt(self, message: Prompt, at: float) -> None:
         with _refusals("text"):
@@ -289,12 +312,25 @@ class _Desk:
         self._farewell = threading.Thread(target=self._see_off, name="farewell")
         self._farewell.start()
 
+    def _sink_for(self, hello: Hello, peer: str) -> Sink:
+        """The engine itself, if it wants to play the sound."""
+        if hello.pcm is None:
+            return self._make_sink()
+        send = partial(self._send, peer)
+        return PcmSink(send, hello.pcm.rate, frames=hello.pcm.frames)
+
     def _see_off(self) -> None:
-        """Let the sound fade out, then get ready for the next engine."""
+        """Let the sound fade out, keep the bank, then get ready for the next engine."""
+        session = self._present()
         try:
-            self._present().stop()
+            session.stop()
         except Exception:
             log.exception("the session did not end well")
+        if self._bank is not None:
+            try:
+                session.bank.save(self._bank)
+            except MediaError as error:
+                log.error("the bank is not kept: %s", error)
         if self._leaving:
             return
         try:

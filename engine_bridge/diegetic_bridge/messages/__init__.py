@@ -6,7 +6,7 @@ ignored: a minor version may add fields.
 
     engine -> server   hello; frame, prompt, parameter, switch, event, ping; bye
                        bus, push_snapshot, pop_snapshot, listener
-    server -> engine   welcome; ack, error, status, pong
+    server -> engine   welcome; ack, error, status, pong; pcm
 
 Every message of the engine carries `time`: the engine's own monotonic clock in seconds, at which
 the thing happened. Its zero may be anywhere; the server estimates the distance to its own clock.
@@ -18,11 +18,20 @@ from diegetic_bridge.messages.fields import (
     DEFAULT_ENDPOINT,
     MAX_MESSAGE_BYTES,
     MAX_PART_BYTES,
+    PCM_CHANNELS,
     VERSION,
     Origin,
     PixelFormat,
 )
-from diegetic_bridge.messages.replies import Ack, Error, Pong, ServerMessage, Status, Welcome
+from diegetic_bridge.messages.replies import (
+    Ack,
+    Error,
+    Pcm,
+    Pong,
+    ServerMessage,
+    Status,
+    Welcome,
+)
 from diegetic_bridge.messages.said import (
     MAX_AHEAD,
     Bus,
@@ -46,6 +55,7 @@ from diegetic_bridge.messages.specs import (
     DuckSpec,
     EventSpec,
     ParameterSpec,
+    PcmSpec,
     SnapshotSpec,
     SwitchSpec,
 )
@@ -58,6 +68,7 @@ __all__ = [
     "MAX_AHEAD",
     "MAX_MESSAGE_BYTES",
     "MAX_PART_BYTES",
+    "PCM_CHANNELS",
     "VERSION",
     "Ack",
     "Bus",
@@ -74,6 +85,8 @@ __all__ = [
     "Origin",
     "Parameter",
     "ParameterSpec",
+    "Pcm",
+    "PcmSpec",
     "Ping",
     "PixelFormat",
     "Pong",

@@ -15,6 +15,7 @@ MAX_PART_BYTES = 4 * MAX_MESSAGE_BYTES
 
 PixelFormat = Literal["rgb24", "bgra8", "rgba8", "gray8"]
 Origin = Literal["top", "bottom"]
+PCM_CHANNELS = 2
 BYTES_PER_PIXEL: dict[PixelFormat, int] = {"rgb24": 3, "bgra8": 4, "rgba8": 4, "gray8": 1}
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]

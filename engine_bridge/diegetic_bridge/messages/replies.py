@@ -2,14 +2,20 @@
 
 from msgspec import Struct
 
+from diegetic_bridge.messages.fields import PCM_CHANNELS
+
 
 class Welcome(Struct, frozen=True, tag="welcome"):
-    """The session is open: sound at `rate` Hz, heard about `latency_ms` after it was asked for."""
+    """The session is open: sound at `rate` Hz, heard about `latency_ms` after it was asked for.
+
+    `pcm`: it comes as `Pcm` messages, as hello wished; their way is not in `latency_ms`.
+    """
 
     version: int
     session: str
     rate: int
     latency_ms: float
+    pcm: bool = False
 
 
 class Ack(Struct, frozen=True, tag="ack"):
@@ -77,4 +83,22 @@ class Pong(Struct, frozen=True, tag="pong"):
     server_time: float
 
 
-ServerMessage = Welcome | Ack | Error | Status | Pong
+class Pcm(Struct, frozen=True, tag="pcm"):
+    """A piece of the sound: frames of left and right, float32, little-endian, in ±1.
+
+    `number` counts from 0 in each session. All pieces are `PcmSpec.frames` long, so it says which
+    samples these are, and whether one is missing.
+    """
+
+    number: int
+    samples: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.samples) % (4 * PCM_CHANNELS):
+            raise ValueError(
+                f"samples: expected whole frames of {4 * PCM_CHANNELS} bytes, "
+                f"got {len(self.samples)}"
+            )
+
+
+ServerMessage = Welcome | Ack | Error | Status | Pong | Pcm

@@ -27,6 +27,7 @@ from diegetic_bridge.messages.specs import (
     BusSpec,
     EventSpec,
     ParameterSpec,
+    PcmSpec,
     SnapshotSpec,
     SwitchSpec,
     bus_names,
@@ -47,7 +48,8 @@ class Hello(Struct, frozen=True, tag="hello"):
     repeated after a broken connection resumes the session, and a second run under the same routing
     id replaces the first. Without it (""), a second hello is an error.
 
-    `events`: a plain name is an event with the defaults of `EventSpec`.
+    `events`: a plain name is an event with the defaults of `EventSpec`. `pcm`: the engine wants the
+    sound itself; None leaves it to the server's device.
     """
 
     version: Annotated[int, Meta(ge=1)]
@@ -59,6 +61,7 @@ class Hello(Struct, frozen=True, tag="hello"):
     events: Annotated[list[EventSpec | Name], Meta(max_length=1024)] = []
     buses: Annotated[list[BusSpec], Meta(max_length=64)] = []
     snapshots: Annotated[list[SnapshotSpec], Meta(max_length=64)] = []
+    pcm: PcmSpec | None = None
 
     @property
     def event_specs(self) -> list[EventSpec]:

@@ -85,6 +85,18 @@ class BusSpec(Struct, frozen=True):
     ducks: Annotated[list[DuckSpec], Meta(max_length=8)] = []
 
 
+class PcmSpec(Struct, frozen=True):
+    """The engine plays the sound itself: it comes as `Pcm` messages, and no device is opened.
+
+    Attributes:
+        rate: samples per second of each channel.
+        frames: samples of each channel in a message.
+    """
+
+    rate: Annotated[int, Meta(ge=8_000, le=192_000)] = 48_000
+    frames: Annotated[int, Meta(ge=64, le=8192)] = 512
+
+
 class SnapshotSpec(Struct, frozen=True):
     """A scene of the mix: while it is pushed, these gains are added to those of the buses."""
 

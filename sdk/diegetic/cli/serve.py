@@ -19,6 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record", type=Path, metavar="FOLDER", help="keep what each engine heard, as WAV files"
     )
+    parser.add_argument(
+        "--bank", type=Path, metavar="FILE", help="takes of events to start with, and to keep"
+    )
     shared.add_output_arguments(parser)
     shared.add_session_arguments(parser)
 
@@ -43,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.endpoint,
         make_session=shared.session_factory(arguments),
         make_sink=lambda: output.sink(_free_name(folder) if folder else None),
+        bank=arguments.bank,
     )
     with server:
         console.print(f"listening on {server.endpoint}; Ctrl-C ends")
