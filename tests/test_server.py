@@ -140,6 +140,15 @@ def test_takes_that_were_made_for_one_engine_are_there_for_the_next(tmp_path: Pa
         serve(bank=kept).start()
 
 
+def test_an_engine_is_told_of_its_own_bank_and_not_of_the_former_engines() -> None:
+    with serve() as server:
+        with connect(server) as client:
+            wait_until(lambda: client.bank_progress is not None and client.bank_progress.wanted > 0)
+        with Client(server.endpoint) as client:
+            wait_until(lambda: client.bank_progress is not None)
+            assert client.bank_progress == (0, 0)
+
+
 def test_an_engine_that_plays_the_sound_itself_gets_all_of_it() -> None:
     def no_device() -> Sink:
         raise AssertionError("no device is to be opened")

@@ -92,7 +92,7 @@ class Server:
         make_sink: Callable[[], Sink],
         bank: Path | None = None,
     ) -> None:
-        self._desk = _Desk(make_session, make_sink, bank, self._send)
+        self._desk = _Desk(make_session, make_sink, bank, self._send, self._tell)
         self._bridge = BridgeServer(endpoint, self._desk)
         self._closing = threading.Event()
         self._health = threading.Thread(target=self._report, name="server-health", daemon=True)
@@ -188,17 +188,20 @@ class Server:
         self._bridge.send_pcm(peer, Pcm(block.number, samples.tobytes()))
 
     def _report(self) -> None:
-        """Let engines know how the sound is doing."""
         while not self._closing.wait(_HEALTH_INTERVAL):
-            status = self.status()
-            self._bridge.send_status(
-                rtf=status["rtf_p95"],
-                underruns=status["underruns"],
-                bank_ready=status["bank_ready"],
-                bank_wanted=status["bank_wanted"],
-                events_missed=status["events_missed"],
-                events_late=status["events_late"],
-            )
+            self._tell()
+
+    def _tell(self) -> None:
+        """Let engines know how the sound is doing."""
+        status = self.status()
+        self._bridge.send_status(
+            rtf=status["rtf_p95"],
+            underruns=status["underruns"],
+            bank_ready=status["bank_ready"],
+            bank_wanted=status["bank_wanted"],
+            events_missed=status["events_missed"],
+            events_late=status["events_late"],
+        )
 
 
 class _Desk:
@@ -210,11 +213,13 @@ class _Desk:
         make_sink: Callable[[], Sink],
         bank: Path | None,
         send: Callable[[str, PcmBlock], None],
+        tell: Callable[[], None],
     ) -> None:
         self._make_session = make_session
         self._make_sink = make_sink
         self._bank = bank
         self._send = send
+        self._tell = tell
         self._next: Session | None = None
         self._peer: str | None = None
         self._leaving = False
@@ -259,6 +264,7 @@ class _Desk:
             self.prepare()
             raise
         self.session, self.sink, self.engine, self._peer = session, sink, hello.engine, peer
+        self._tell()  # how the former engine's sound did is no news for this one
         live = session.live
         rate = hello.pcm.rate if hello.pcm else RATE
         return WelcomeInfo(rate, live.latency * 1000 if live else 0.0, pcm=hello.pcm is not None)
