@@ -63,10 +63,7 @@ def test_all_chunks_at_once_are_the_chunks_one_by_one(dit: DiT) -> None:
     noisy = torch.randn(batch, chunks, CONFIG.chunk_latents, LATENT_DIM)
     t, guidance = torch.rand(batch, chunks), 1 + torch.rand(batch, chunks)
     cross = Cross(*dit.conditioning(*said(batch * chunks)))
-    nothing_hidden = torch.zeros(batch, clean.shape[1])
-    together = noisy_pass(
-        dit, noisy, t, guidance, cross, clean_pass(dit, clean, where), where, nothing_hidden
-    )
+    together = noisy_pass(dit, noisy, t, guidance, cross, clean_pass(dit, clean, where), where)
     null = repeated(null_cross(dit), batch)
     keys = torch.zeros(batch, BLOCKS, HEADS, ring, HEAD_DIM)
     values, bias = torch.zeros_like(keys), torch.full((batch, ring), HIDDEN)

@@ -25,7 +25,7 @@ from diegetic.training.scenes import Studio, render_scenes
 from diegetic.world import World
 
 TINY_CODEC = CodecTraining(steps=3, batch=1, seconds=0.2, warmup=1)
-TINY_DIT = DiTTraining(steps=3, batch=2, chunks=2, warmup=1, guided_after=0.3)
+TINY_DIT = DiTTraining(steps=3, hidden=1, shown=1, chunks=2, warmup=1, guided_after=0.3)
 KINDS = {"bed": 5.0, "oneshot": 0.4, "music": 6.0}
 
 
@@ -85,10 +85,10 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, module: object, name: str, 
     """Let `module.name` work `calls` times, then fail; a checkpoint is written at every step."""
     original, left = getattr(module, name), iter(range(calls))
 
-    def failing(*arguments: object) -> object:
+    def failing(*arguments: object, **named: object) -> object:
         if next(left, None) is None:
             raise InterruptionError
-        return original(*arguments)
+        return original(*arguments, **named)
 
     monkeypatch.setattr(module, name, failing)
     monkeypatch.setattr(module, "REPORT", 1)
@@ -147,6 +147,7 @@ def test_the_energy_loss_prefers_the_true_level() -> None:
     for shift in (0.0, 0.7, -0.7):
         bias = decoder.magnitude.bias.data.view(2, 2, -1)
         bias[0], bias[1] = -9.0, shift + 0.12  # all noise; the mean of |noise| is 1 / 1.13
+        decoder.roughness.bias.data.fill_(9.0)
         losses.append(float(energy_loss(decoder, audio).detach()))
     assert losses[0] < min(losses[1:])
 

@@ -1,6 +1,6 @@
 """One chunk after another: `generate(state, conditioning) -> (chunk, state)`.
 
-    noise --NFE Euler steps--> latents of hop + overlap --decoder--> chunk
+    noise --NFE evaluations--> latents of hop + overlap --decoder--> chunk
                                    | hop, clean
                                    v
                     keys and values join the prefix ring
@@ -11,7 +11,6 @@ noise.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,6 +19,7 @@ import numpy as np
 from diegetic.codec import DELAY, noise_spectra, silent_tail, synthesise
 from diegetic.config import LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
 from diegetic.errors import DiegeticError
+from diegetic.flow import follow_flow
 from diegetic.networks import HIDDEN, FloatArray, Memory, Networks
 from diegetic.snapshot import Conditioning, null_conditioning
 
@@ -105,12 +105,12 @@ class ChunkGenerator:
         shapes = self._networks.shapes
         noise = position_noise(state.seed, state.position, 1 + size)
         cross = self._networks.condition(conditioning)
-        latents = noise[None, 1:, :LATENT_DIM]
-        for t, following in pairwise(np.linspace(1.0, 0.0, self.nfe + 1)):
-            velocity, _, _ = self._networks.evaluate(
-                latents, float(t), conditioning.guidance, cross, state.prefix
-            )
-            latents = latents + np.float32(following - t) * velocity
+
+        def velocity(latents: FloatArray, t: float) -> FloatArray:
+            guidance = conditioning.guidance
+            return self._networks.evaluate(latents, t, guidance, cross, state.prefix)[0]
+
+        latents = follow_flow(velocity, noise[None, 1:, :LATENT_DIM], self.nfe)
         _, keys, values = self._networks.evaluate(
             latents[:, :hop], 0.0, 1.0, self._null, state.prefix
         )

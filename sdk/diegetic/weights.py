@@ -5,7 +5,7 @@ from pathlib import Path
 
 from diegetic.errors import WeightsError
 
-FORMAT = "1"
+FORMAT = "2"
 TENSORS = "weights.safetensors"
 GRAPHS = ("conditioning.onnx", "transformer.onnx", "decoder.onnx")
 SUMS = "SHA256SUMS"

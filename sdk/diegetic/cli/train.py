@@ -18,8 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("runs/v0"), help="checkpoints, logs (runs/v0)"
     )
     parser.add_argument("--weights", type=Path, help="where `export` writes (OUT/weights)")
-    parser.add_argument("--codec-steps", type=count, default=3156, help="length (3156)")
-    parser.add_argument("--transformer-steps", type=count, default=3100, help="length (3100)")
+    parser.add_argument("--codec-steps", type=count, default=1500, help="length (1500)")
+    parser.add_argument("--transformer-steps", type=count, default=6000, help="length (6000)")
     parser.add_argument("--scenes", type=count, default=16_000, help="scenes composed (16000)")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
 

@@ -3,9 +3,15 @@
 The band levels that the latents stand for are interpolated to bins. For mid and side the network
 predicts two magnitudes a bin, as residuals of the log levels: of a tonal part, whose phase it
 predicts too, and of a noisy part, which shapes the spectra of white noise (as in DDSP, arXiv
-2001.04643). Rain stays rough because its roughness is given, not guessed. The spectra become sound
-by an inverse STFT with overlap-add outside this network (`diegetic.codec`), `WINDOW - HOP` samples
-late.
+2001.04643). Rain stays rough because its roughness is given, not guessed.
+
+How rough is predicted as well. The level of a band one bin wide has already the fluctuations of
+the sound; times white noise it would fluctuate twice, and crickets become a stream. The level of a
+band of many bins has lost them. So the noise n of a bin enters as n |n|^(w - 1): w = 0 keeps its
+phase alone, w = 1 all of it, and w starts from how many bins the band has.
+
+The spectra become sound by an inverse STFT with overlap-add outside this network
+(`diegetic.codec`), `WINDOW - HOP` samples late.
 """
 
 import torch
@@ -19,6 +25,7 @@ from diegetic.model.spectral import (
     MID_BANDS,
     SIDE_BANDS,
     SpectralLatents,
+    band_matrix,
     interpolation_matrix,
 )
 
@@ -26,6 +33,7 @@ WIDTH = 256
 BLOCKS = 8
 KERNEL = 7
 EXPANSION = 3
+WIDE = 7  # bins of a band whose level tells nothing of a single bin's fluctuations
 
 
 class CausalBlock(nn.Module):
@@ -64,6 +72,7 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(WIDTH)
         self.magnitude = nn.Linear(WIDTH, 4 * BINS)
         self.phase = nn.Linear(WIDTH, 4 * BINS)
+        self.roughness = nn.Linear(WIDTH, 2 * BINS)
         self.register_buffer("mid_bins", interpolation_matrix(MID_BANDS), persistent=False)
         self.register_buffer("side_bins", interpolation_matrix(SIDE_BANDS), persistent=False)
         # A steady tone in bin k turns by k quarter turns a frame; the network predicts the rest.
@@ -72,7 +81,11 @@ class Decoder(nn.Module):
         sin = torch.tensor([0.0, 1.0, 0.0, -1.0])[turns]
         self.register_buffer("rotation", torch.stack((cos, sin)), persistent=False)
         nn.init.zeros_(self.magnitude.weight)
-        nn.init.constant_(self.magnitude.bias, -0.5)
+        levels = self.magnitude.bias.detach()
+        levels[: 2 * BINS], levels[2 * BINS :] = -1.5, -0.1  # tonal, noisy
+        nn.init.zeros_(self.roughness.weight)
+        wide = torch.cat([roughness(bands) for bands in (MID_BANDS, SIDE_BANDS)])
+        self.roughness.bias.detach().copy_(torch.logit(wide, eps=0.05))
 
     def start(self, batch: int) -> Tensor:
         """The state before the first frame: (batch, BLOCKS, KERNEL - 1, WIDTH)."""
@@ -106,6 +119,9 @@ class Decoder(nn.Module):
             self.magnitude(x).float().reshape(batch, frames, 2, 2, BINS).permute(2, 0, 3, 1, 4)
         )
         phase = self.phase(x).float().reshape(batch, frames, 2, BINS, 2).transpose(1, 2)
+        rough = self.roughness(x).float().sigmoid().reshape(batch, frames, 2, BINS).transpose(1, 2)
+        power = noise.square().sum(-1) + 1e-6
+        noisy_gain = torch.exp(0.5 * (rough - 1) * power.log())
         # A band at the floor is silent, not -80 dB of hiss.
         tonal, noisy = (
             (torch.exp((coarse + residual).clamp(max=3.0)) - FLOOR).clamp(min=0).unbind(0)
@@ -115,4 +131,11 @@ class Decoder(nn.Module):
         rotation = self.rotation.repeat(1, latents.shape[1], 1)
         cos, sin = rotation[0], rotation[1]
         turned = torch.stack((real * cos - imaginary * sin, real * sin + imaginary * cos), dim=-1)
-        return tonal[..., None] * turned + noisy[..., None] * noise, torch.stack(pasts, dim=1)
+        spectra = tonal[..., None] * turned + (noisy * noisy_gain)[..., None] * noise
+        return spectra, torch.stack(pasts, dim=1)
+
+
+def roughness(bands: int) -> Tensor:
+    """How much of the noise's own fluctuations a bin needs, (BINS,) in 0..1, for bands as wide."""
+    width = (band_matrix(bands) > 0).sum(1).float()
+    return interpolation_matrix(bands) @ ((width - 1) / (WIDE - 1)).clamp(0, 1)

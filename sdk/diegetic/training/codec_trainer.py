@@ -51,7 +51,7 @@ SHARES = {"bed": 0.4, "oneshot": 0.35, "music": 0.25}  # of the crops
 class CodecTraining:
     """What makes the shipped decoder; `seconds` is the length of a crop."""
 
-    steps: int = 3156
+    steps: int = 1500
     batch: int = 4
     seconds: float = 0.8
     learning_rate: float = 8e-4

@@ -33,8 +33,6 @@ CHUNKS = 12  # a scene is this many hops and one overlap long
 EVENTS = 12
 FRAMES = 36
 NONE = -1
-# Share of clips whose past is hidden, so that what is heard must come from what is said.
-HIDDEN_PREFIX = 0.6
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,7 @@ class Batch:
     """K chunks of each of B scenes.
 
     `chunks` (K,) are those that are made, `weights` (LATENT_DIM,) are for the loss, `latents`
-    (B, T, LATENT_DIM) are clean, `prefix` (B,) is 1.0 where the prefix is shown; all else is masked
-    conditioning, (B * K, ...).
+    (B, T, LATENT_DIM) are clean; all else is masked conditioning, (B * K, ...).
     """
 
     chunks: Tensor
@@ -93,7 +90,6 @@ class Batch:
     values: Tensor
     times: Tensor
     present: Tensor
-    prefix: Tensor
 
 
 def load_scenes(root: Path) -> tuple[SceneArrays, Tables]:
@@ -248,7 +244,6 @@ class BatchSampler:
             values=flat["values"],
             times=flat["times"],
             present=flat["present"],
-            prefix=torch.from_numpy((rng.random(count) > HIDDEN_PREFIX).astype(np.float32)),
         )
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from diegetic.config import StreamConfig
-from diegetic.model.dit import HIDDEN, Cross, DiT
+from diegetic.model.dit import Cross, DiT
 from diegetic.snapshot import MAX_GUIDANCE
 from diegetic.training.checkpoint import Average, load_checkpoint, save_checkpoint
 from diegetic.training.dataset import Batch, BatchSampler, load_scenes
@@ -36,8 +36,9 @@ from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_cros
 class DiTTraining:
     """What makes the shipped transformer."""
 
-    steps: int = 3100
-    batch: int = 16
+    steps: int = 6000
+    hidden: int = 14  # clips a batch without their past: all must come from what is said
+    shown: int = 10  # clips a batch that go on from their past
     chunks: int = 4  # of each scene: more scenes teach more than more of each
     learning_rate: float = 1e-3
     warmup: int = 150
@@ -47,14 +48,13 @@ class DiTTraining:
     seed: int = 0
 
 
-def flow_loss(dit: DiT, batch: Batch, settings: DiTTraining, guided: bool) -> Tensor:
-    """The training objective on one batch."""
+def flow_loss(dit: DiT, batch: Batch, settings: DiTTraining, *, guided: bool, past: bool) -> Tensor:
+    """The training objective on one batch, whose `past` is seen or hidden."""
     count, chunks = batch.latents.shape[0], len(batch.chunks)
-    where = layout(batch.chunks, StreamConfig())
+    where = layout(batch.chunks, StreamConfig(), past)
     target = batch.latents[:, where.noisy_positions]
     prefix = batch.latents[:, : len(where.clean_positions)]
     prefix = prefix + settings.prefix_noise * torch.rand(count, 1, 1) * torch.randn_like(prefix)
-    hidden = (1 - batch.prefix)[:, None].expand(-1, prefix.shape[1]) * HIDDEN
     # Kind and level of a sound are decided early: t leans to the noisy end.
     t = torch.sigmoid(torch.randn(count, chunks) * 1.2 + 0.7)
     noise = torch.randn_like(target)
@@ -68,14 +68,14 @@ def flow_loss(dit: DiT, batch: Batch, settings: DiTTraining, guided: bool) -> Te
             *dit.conditioning(batch.words, batch.frames, batch.values, batch.times, batch.present)
         )
         kept = clean_pass(dit, prefix, where)
-        made = noisy_pass(dit, mixed, t, 1 / share, cross, kept, where, hidden).float()
+        made = noisy_pass(dit, mixed, t, 1 / share, cross, kept, where).float()
         if guided:
             with torch.no_grad():
                 null = null_cross(dit)
                 blank = Cross(
                     *(x.expand(count * chunks, *x.shape[1:]) for x in vars(null).values())
                 )
-                plain = noisy_pass(dit, mixed, t, torch.ones_like(t), blank, kept, where, hidden)
+                plain = noisy_pass(dit, mixed, t, torch.ones_like(t), blank, kept, where)
             weight = share[:, :, None, None]
             made = weight * made + (1 - weight) * plain.float()
     return ((made - (noise - target)).square() * batch.weights).mean()
@@ -109,13 +109,16 @@ def train_dit(scenes_root: Path, out: Path, settings: DiTTraining) -> Path:
         rate = scheduled_rate(settings.learning_rate, state.step, settings.steps, settings.warmup)
         set_rate(optimiser, rate)
         guided = state.step >= settings.guided_after * settings.steps
-        batch = sampler.draw(settings.batch, settings.chunks, rng)
-        loss = flow_loss(dit, batch, settings, guided)
         optimiser.zero_grad()
-        torch.autograd.backward(loss)
+        losses.append(0.0)
+        for count, past in ((settings.hidden, False), (settings.shown, True)):
+            batch = sampler.draw(count, settings.chunks, rng)
+            loss = flow_loss(dit, batch, settings, guided=guided, past=past)
+            loss = loss * (count / (settings.hidden + settings.shown))
+            torch.autograd.backward(loss)
+            losses[-1] += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(dit.parameters(), 1.0)
         optimiser.step()
-        losses.append(float(loss.detach()))
         state = state.after_step(losses[-1], (time.monotonic() - began) / 60)
         average.update(dit, state.step)
         if state.step % REPORT == 0 or state.step == settings.steps:

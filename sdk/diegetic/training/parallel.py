@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from diegetic.config import StreamConfig
-from diegetic.model.dit import HIDDEN, WIDTH, Cross, DiT, rotary, rotate
+from diegetic.model.dit import HEAD_DIM, HEADS, HIDDEN, WIDTH, Cross, DiT, rotary, rotate
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
 from diegetic_kernels import attention
 
@@ -34,10 +34,13 @@ class Layout:
     noisy_bias: Tensor
 
 
-def layout(chunks: Tensor, config: StreamConfig) -> Layout:
-    """The layout of `chunks` (K,), ascending numbers of those made; all that is before is seen."""
+def layout(chunks: Tensor, config: StreamConfig, past: bool = True) -> Layout:
+    """The layout of `chunks` (K,), ascending numbers of those made.
+
+    All that is before is seen, or nothing of it where the `past` is hidden.
+    """
     hop, size, ring = config.hop_latents, config.chunk_latents, config.prefix_latents
-    clean = torch.arange(int(chunks[-1]) * hop)
+    clean = torch.arange(int(chunks[-1]) * hop if past else 0)
     noisy = chunks[:, None] * hop + torch.arange(size)
     begin = clean // hop * hop
     seen = (clean[None] >= begin[:, None] - ring) & (clean[None] < begin[:, None] + hop)
@@ -66,7 +69,13 @@ def null_cross(dit: DiT) -> Cross:
 
 
 def clean_pass(dit: DiT, clean: Tensor, where: Layout) -> list[tuple[Tensor, Tensor]]:
-    """Rotated keys and values of the clean latents (B, T, LATENT_DIM), a pair a layer."""
+    """Rotated keys and values of the clean latents (B, T, LATENT_DIM), a pair a layer.
+
+    T may be 0: then there is nothing to keep, and nothing is computed.
+    """
+    if clean.shape[1] == 0:
+        nothing = clean.new_zeros(clean.shape[0], HEADS, 0, HEAD_DIM)
+        return [(nothing, nothing)] * len(dit.blocks)
     null = null_cross(dit)
     zero, one = clean.new_zeros(1), clean.new_ones(1)
     shared = dit.steer(dit.embed_time(zero, one, null.summary)[:, None]).unflatten(2, (9, WIDTH))
@@ -96,7 +105,6 @@ def noisy_pass(
     cross: Cross,
     prefix: list[tuple[Tensor, Tensor]],
     where: Layout,
-    prefix_bias: Tensor,
 ) -> Tensor:
     """Velocities (B, K, chunk, LATENT_DIM) of all chunks.
 
@@ -108,15 +116,11 @@ def noisy_pass(
         cross: conditioning of every chunk, batch B * K.
         prefix: from `clean_pass`.
         where: from `layout`.
-        prefix_bias: (B, T), HIDDEN where a clip's prefix is masked.
     """
     batch, chunks, size, _ = noisy.shape
     turn, inner = rotary(where.noisy_positions.flatten()), rotary(torch.arange(size))
     emb = dit.embed_time(t, guidance, cross.summary.reshape(batch, chunks, WIDTH))
     shared = dit.steer(emb).unflatten(2, (9, WIDTH))
-    bias = (
-        where.noisy_bias + torch.nn.functional.pad(prefix_bias, (0, chunks * size))[:, None, None]
-    )
     cross_bias = cross.bias[:, None, None]
     cross_keys, cross_values = cross.keys.unbind(1), cross.values.unbind(1)
     x = dit.enter(noisy.reshape(batch, chunks * size, -1))
@@ -125,7 +129,7 @@ def noisy_pass(
         q, k, v = block.project(x, steer)
         clean_k, clean_v = prefix[index]
         k = torch.cat((clean_k, rotate(k, turn)), dim=2)
-        attended = attention(rotate(q, turn), k, torch.cat((clean_v, v), dim=2), bias)
+        attended = attention(rotate(q, turn), k, torch.cat((clean_v, v), dim=2), where.noisy_bias)
         x = block.after_attention(x, attended, steer)
         q = block.cross_queries(x, steer)
         heads, width = q.shape[1], q.shape[3]
