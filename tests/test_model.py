@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from diegetic.config import LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
-from diegetic.model.decoder import Decoder
+from diegetic.model.decoder import Decoder, roughness
 from diegetic.model.dit import BLOCKS, HEAD_DIM, HEADS, HIDDEN, Cross, DiT, Memory
 from diegetic.model.spectral import (
     BANDS,
@@ -159,3 +159,21 @@ def test_every_band_hears_something(bands: int) -> None:
 def test_a_ragged_length_is_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 960"):
         band_levels(torch.zeros(1, 961, 2))
+
+
+@torch.no_grad()
+def test_a_band_one_bin_wide_keeps_its_level_and_a_wide_one_takes_all_of_the_noise() -> None:
+    """How much a bin's magnitude varies from frame to frame: not at all, or as white noise does."""
+    rough = roughness(80)
+    assert float(rough[:8].max()) < 0.2
+    assert float(rough[200:].min()) == 1
+    decoder = Decoder()
+    bias = decoder.magnitude.bias.data.view(2, 2, -1)
+    bias[0], bias[1] = -20.0, 0.0  # noise alone
+    decoder.latents.mean.fill_(-3.0)
+    noise = noise_spectra(torch.randn(1, 2, 60 * 960))
+    spectra, _ = decoder(torch.zeros(1, 60, LATENT_DIM), noise, decoder.start(1))
+    level = spectra[0, 0].square().sum(-1).log() / 2  # (frames, bins) of mid
+    spread = level.std(0)
+    assert float(spread[1:8].max()) < 0.2
+    assert float(spread[200:-1].min()) > 0.4  # the logarithm of a Rayleigh variable has 0.64
