@@ -70,6 +70,18 @@ def test_what_piles_up_is_left_out_without_a_click(frames: int) -> None:
     assert buffer.stats.underruns == 0
 
 
+def test_a_flood_after_running_dry_does_not_cut_what_still_fades_out() -> None:
+    buffer = PcmBuffer(SPEC, depth=0.03)
+    for number in range(3):
+        buffer.push(piece(number))
+    heard = [buffer.read(3 * 480 - 32), buffer.read(64)]  # dry in the middle of it
+    for number in range(3, 23):
+        buffer.push(piece(number))
+    heard += [buffer.read(64) for _ in range(6)]
+    assert buffer.stats.skipped == 17 * 480
+    assert np.abs(np.diff(np.concatenate(heard)[:, 0])).max() < 3 / FADE
+
+
 def test_a_missing_piece_is_counted_and_another_stream_is_not() -> None:
     buffer = PcmBuffer(SPEC, depth=0.01)
     for number in (0, 1, 4, 5, 0, 1):

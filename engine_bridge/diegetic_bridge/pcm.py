@@ -78,7 +78,8 @@ class PcmBuffer:
         """Return the next `frames`, (frames, 2) in ±1; silence while there is nothing to hear."""
         out = _silence(frames)
         with self._lock:
-            self._fade_out(out, 0, self._falling)
+            falling, self._falling = self._falling, _silence(0)
+            self._fade_out(out, 0, falling)
             if not self._flowing and self._waiting >= self._depth:
                 self._flowing, self._risen = True, 0
             if self._flowing:
@@ -126,7 +127,9 @@ class PcmBuffer:
         """Add what is fading out to `out` from `at` on, and keep what goes beyond its end."""
         now = min(len(out) - at, len(falling))
         out[at : at + now] += falling[:now]
-        self._falling = falling[now:]
+        short, rest = sorted((self._falling, falling[now:]), key=len)
+        self._falling = rest.copy()
+        self._falling[: len(short)] += short
 
 
 def _silence(frames: int) -> Samples:
