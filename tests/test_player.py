@@ -1,7 +1,7 @@
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,36 +13,12 @@ from diegetic.player import BLOCK, FADE, ClockOutput, Concealer, Player, outputs
 from diegetic.ring import Command, Ring, Status, Underrun
 from diegetic.snapshot import FloatArray
 from diegetic.wav import WavWriter
+from tape import Tape
 
 
 def tone(start: int, count: int) -> FloatArray:
     wave = 0.5 * np.sin(2 * np.pi * 440 / 48_000 * np.arange(start, start + count))
     return np.stack([wave, wave], 1).astype(np.float32)
-
-
-class Tape:
-    """An output that keeps what it is given; `then` runs after each block, as a producer would."""
-
-    latency = 0.01
-
-    def __init__(self, then: Callable[[int], None]) -> None:
-        self.blocks: list[FloatArray] = []
-        self._then = then
-
-    def wait(self, samples: int) -> None:
-        pass
-
-    def write(self, block: FloatArray) -> None:
-        self.blocks.append(block.copy())
-        self._then(len(self.blocks))
-
-    def close(self) -> None:
-        pass
-
-    @property
-    def sound(self) -> FloatArray:
-        """What was heard, from the first sample that was mixed."""
-        return np.concatenate(self.blocks)[Mixer().delay :]
 
 
 @pytest.fixture

@@ -15,33 +15,10 @@ from diegetic.ring import Command as Wish
 from diegetic.ring import MixCounts, Ring
 from diegetic.snapshot import FloatArray
 from diegetic.wav import WavWriter
+from tape import Tape
 
 DELAY = Mixer().delay
 CLIP = np.linspace(0.1, 0.2, 600, dtype=np.float32)
-
-
-class Tape:
-    """An output that keeps what it is given; `then` runs after each block."""
-
-    latency = 0.01
-
-    def __init__(self, then: Callable[[int], None] = lambda count: None) -> None:
-        self.blocks: list[FloatArray] = []
-        self._then = then
-
-    def wait(self, samples: int) -> None:
-        pass
-
-    def write(self, block: FloatArray) -> None:
-        self.blocks.append(block.copy())
-        self._then(len(self.blocks))
-
-    def close(self) -> None:
-        pass
-
-    @property
-    def sound(self) -> FloatArray:
-        return np.concatenate(self.blocks)[DELAY:, 0]
 
 
 @pytest.fixture
@@ -73,7 +50,7 @@ def test_a_voice_is_heard_and_recorded_on_its_very_sample(ring: Ring, tmp_path: 
     record.close()
     expected = bed(5000)[:, 0]
     expected[1001:1601] += CLIP
-    assert np.array_equal(tape.sound[:5000], expected)
+    assert np.array_equal(tape.sound[:5000, 0], expected)
     take, _ = soundfile.read(tmp_path / "take.wav", dtype="float32")
     assert np.array_equal(take[:5000, 0], expected)
     starts, _ = ring.starts_since(0)
@@ -85,7 +62,7 @@ def test_a_voice_sounds_on_while_the_bed_is_missing(ring: Ring) -> None:
     tape = Tape(at_block(20, lambda: ring.tell(Wish.STOP)))
     Player(ring, tape, None, Mixer(), loaded(StartVoice(7, 1, at=2000))).run()
     assert ring.underruns == 1
-    assert np.array_equal(tape.sound[2000:2600], CLIP)
+    assert np.array_equal(tape.sound[2000:2600, 0], CLIP)
 
 
 def test_a_voice_need_not_wait_for_the_bed(ring: Ring) -> None:
@@ -99,7 +76,7 @@ def test_a_voice_need_not_wait_for_the_bed(ring: Ring) -> None:
     }
     tape = Tape(lambda count: turns.get(count, lambda: None)())
     Player(ring, tape, None, Mixer(), commands).run()
-    sound = tape.sound
+    sound = tape.sound[:, 0]
     assert not sound[: 3 * BLOCK].any()
     assert np.array_equal(sound[3 * BLOCK :][:600], CLIP)
     assert (ring.underruns, ring.concealed) == (0, 5 * BLOCK)
@@ -114,11 +91,11 @@ def test_voices_are_faded_at_the_end_and_the_fade_is_recorded(ring: Ring, tmp_pa
     tape = Tape()
     Player(ring, tape, record, Mixer(), loaded(StartVoice(7, 1, at=900))).run()
     record.close()
-    assert np.array_equal(tape.sound[900:1000], CLIP[:100])
-    fade = tape.sound[1000 : 1000 + FADE] / CLIP[100 : 100 + FADE]
+    assert np.array_equal(tape.sound[900:1000, 0], CLIP[:100])
+    fade = tape.sound[1000 : 1000 + FADE, 0] / CLIP[100 : 100 + FADE]
     assert np.all(np.diff(fade) <= 1e-6)
     assert 0 <= fade[-1] < 1e-4
-    assert not tape.sound[1000 + FADE :].any()
+    assert not tape.sound[1000 + FADE :, 0].any()
     assert soundfile.info(tmp_path / "take.wav").frames == 1000 + FADE
 
 
