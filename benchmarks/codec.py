@@ -20,9 +20,9 @@ from scipy.linalg import sqrtm
 
 from diegetic.config import RATE, SAMPLES_PER_LATENT
 from diegetic.model.decoder import Decoder
+from diegetic.model.inverse import hold_levels, synthesise
 from diegetic.model.spectral import noise_spectra, to_left_right
 from diegetic.training.audio_store import AudioStore
-from diegetic.training.codec_trainer import synthesise
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from judge import Judge
@@ -36,7 +36,8 @@ def decoded(decoder: Decoder, audio: NDArray[np.float32]) -> NDArray[np.float32]
     latents = decoder.latents.encode(torch.from_numpy(audio)[None])
     noise = noise_spectra(torch.randn(1, 2, len(audio)))
     spectra, _ = decoder(latents, noise, decoder.start(1))
-    return np.asarray(to_left_right(synthesise(spectra))[0].numpy())
+    sound = hold_levels(synthesise(spectra), decoder.latents.levels(latents))
+    return np.asarray(to_left_right(sound)[0].numpy())
 
 
 def level(samples: NDArray[np.float32]) -> float:

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from diegetic.codec import BANDS, FRAMES_PER_LATENT, LAG
 from diegetic.config import LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
 from diegetic.model.decoder import Decoder, roughness
 from diegetic.model.dit import BLOCKS, HEAD_DIM, HEADS, HIDDEN, Cross, DiT, Memory
+from diegetic.model.inverse import synthesise
 from diegetic.model.spectral import (
-    BANDS,
-    FRAMES_PER_LATENT,
     band_levels,
     band_matrix,
     noise_spectra,
@@ -18,7 +18,6 @@ from diegetic.model.spectral import (
     to_mid_side,
 )
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
-from diegetic.training.codec_trainer import synthesise
 from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_cross
 
 CONFIG = StreamConfig()
@@ -131,7 +130,7 @@ def test_the_synthesis_inverts_the_analysis() -> None:
     audio = torch.randn(2, 5 * SAMPLES_PER_LATENT, 2)
     spectra = torch.view_as_real(stft(to_mid_side(audio)))
     made = to_left_right(synthesise(spectra))
-    complete = audio.shape[1] - 720
+    complete = audio.shape[1] - LAG
     torch.testing.assert_close(made[:, :complete], audio[:, :complete], atol=1e-5, rtol=0)
 
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from diegetic.codec import BANDS, FRAMES_PER_LATENT
 from diegetic.conditioning import Conditioner
 from diegetic.config import RATE, StreamConfig
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.errors import DiegeticError, MediaError, WeightsError
 from diegetic.model.decoder import Decoder
-from diegetic.model.spectral import BANDS, FRAMES_PER_LATENT, SpectralLatents, band_levels
+from diegetic.model.spectral import SpectralLatents, band_levels
 from diegetic.snapshot import EVENT_SLOTS, FRAME_DIM, SLOTS, WORD_SLOTS
 from diegetic.training import codec_trainer, dit_trainer
 from diegetic.training.audio_store import AudioStore

@@ -1,43 +1,78 @@
 """Follow a flow from noise to latents in few evaluations.
 
 Rectified flow (arXiv 2209.03003): x_t = (1 - t) data + t noise, and the network knows dx/dt.
+
+The step from t to s takes the velocity here and the one before: (s - t) (v + b (v - v_before)).
+For few evaluations times and factors b are fitted (`diegetic.training.solver`) so that for normally
+distributed data of any spread that our latents have, .15 to 4, the result has that spread within
+1 % (4 evaluations; 3: 7 %). Adams and Bashforth's factors on as many steps lose up to 80 % of it
+where the spread is small: rain gets smooth. For more evaluations than were fitted they are used
+after all (Hairer, Norsett, Wanner: Solving Ordinary Differential Equations I, section III.5,
+variable steps).
 """
 
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diegetic.networks import FloatArray
 
-SHIFT = 2.0  # towards the noise, where it is decided what kind of sound it will be
+
+@dataclass(frozen=True)
+class Solver:
+    """`times` of the evaluations and the end, from 1 (noise) to 0; `factors`, one a step."""
+
+    times: tuple[float, ...]
+    factors: tuple[float, ...]
 
 
-def flow_times(nfe: int) -> list[float]:
-    """The `nfe` times of the evaluations and the end, from 1 (noise) to 0 (data).
+_FITTED = {
+    1: Solver((1.0, 0.0), (0.0,)),
+    2: Solver((1.0, 0.436, 0.0), (0.0, 2.001)),
+    3: Solver((1.0, 0.731, 0.181, 0.0), (0.0, 0.856, 1.086)),
+    4: Solver((1.0, 0.823, 0.439, 0.115, 0.0), (0.0, 0.697, 0.649, 0.952)),
+}
 
-    Even steps, shifted as in Esser et al. (arXiv 2403.03206, section 5.3.2).
-    """
-    even = (1 - k / nfe for k in range(nfe + 1))
-    return [SHIFT * t / (1 + (SHIFT - 1) * t) for t in even]
+
+@dataclass(frozen=True)
+class Known:
+    """Latents that are given: `latents` (1, T, C), where `mask` (T,) is True."""
+
+    latents: FloatArray
+    mask: NDArray[np.bool_]
+
+
+def solver(nfe: int) -> Solver:
+    """The solver with `nfe` evaluations."""
+    if nfe in _FITTED:
+        return _FITTED[nfe]
+    times = np.linspace(1.0, 0.0, nfe + 1)
+    steps = -np.diff(times)
+    factors = np.concatenate(([0.0], steps[1:] / (2 * steps[:-1])))
+    return Solver(tuple(times.tolist()), tuple(factors.tolist()))
 
 
 def follow_flow(
-    velocity: Callable[[FloatArray, float], FloatArray], noise: FloatArray, nfe: int
+    velocity: Callable[[FloatArray, float], FloatArray],
+    noise: FloatArray,
+    way: Solver,
+    known: Known | None = None,
 ) -> FloatArray:
-    """Integrate dx/dt = `velocity`(x, t) from `noise` at t = 1 to t = 0 in `nfe` evaluations.
+    """Integrate dx/dt = `velocity`(x, t) from `noise` (1, T, C) at t = 1 to t = 0.
 
-    Adams-Bashforth of second order: the velocity in the middle of a step is extrapolated from this
-    evaluation and the one before (Hairer, Norsett, Wanner: Solving Ordinary Differential Equations
-    I, section III.5, variable steps). With four evaluations Euler's method loses what makes rain
-    rough.
+    What is `known` is put, as noisy as the rest, in its place before each evaluation (as in
+    RePaint, arXiv 2201.09865), and comes out as it is.
     """
-    x, before, past = noise, None, 0.0
-    for t, following in pairwise(flow_times(nfe)):
-        now, step = velocity(x, t), following - t
-        slope = now
-        if before is not None:
-            slope = now + np.float32(step / (2 * past)) * (now - before)
-        x = x + np.float32(step) * slope
-        before, past = now, step
-    return x
+    x, before = noise, None
+    for t, after, factor in zip(way.times, way.times[1:], way.factors, strict=False):
+        if known is not None:
+            noisy = (1 - t) * known.latents + t * noise
+            x = np.where(known.mask[:, None], noisy, x)
+        now = velocity(x, t)
+        slope = now if before is None else now + factor * (now - before)
+        x = cast(FloatArray, x + (after - t) * slope)
+        before = now
+    return x if known is None else np.where(known.mask[:, None], known.latents, x)

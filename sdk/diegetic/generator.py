@@ -10,17 +10,18 @@ the seed and the place alone, so the overlap and the next chunk's beginning star
 noise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
-from diegetic.codec import DELAY, noise_spectra, silent_tail, synthesise
-from diegetic.config import LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
+from diegetic import codec
+from diegetic.codec import LAG, SynthesisState
+from diegetic.config import CHANNELS, LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
 from diegetic.errors import DiegeticError
-from diegetic.flow import follow_flow
-from diegetic.networks import HIDDEN, FloatArray, Memory, Networks
+from diegetic.flow import Known, follow_flow, solver
+from diegetic.networks import HIDDEN, FloatArray, Memory, Networks, Precision
 from diegetic.snapshot import Conditioning, null_conditioning
 
 Backend = Literal["auto", "onnx", "torch"]
@@ -36,14 +37,14 @@ class GeneratorState:
         position: latents made so far.
         prefix: ring of clean latents' keys and values, newest last.
         decoder: the decoder's state.
-        tail: overlap-add sums, (2, DELAY).
+        sound: the state of the synthesis.
     """
 
     seed: int
     position: int
     prefix: Memory
     decoder: FloatArray
-    tail: FloatArray
+    sound: SynthesisState
 
 
 class Generator(Protocol):
@@ -77,64 +78,109 @@ class ChunkGenerator:
         self.config = config
         self.nfe = nfe
         self._networks = networks
+        self._solver = solver(nfe)
         self._null = networks.condition(null_conditioning())
 
-    def start(self, seed: int) -> GeneratorState:
-        """The state before the first chunk: nothing was heard yet.
+    def start(self, seed: int, audio: FloatArray | None = None) -> GeneratorState:
+        """The state before the first chunk: nothing was heard yet, or the end of `audio`.
+
+        Args:
+            seed: of the stream.
+            audio: (samples, 2) that the stream goes on from. The first `codec.DELAY` samples that
+                are generated are its last ones, decoded.
 
         Raises:
-            DiegeticError: `seed` is negative or does not fit 63 bits.
+            DiegeticError: `seed` is negative or does not fit 63 bits; `audio` as for `encode`.
         """
         if not 0 <= seed < 2**63:
             raise DiegeticError(f"seed must be in 0 .. 2**63 - 1, got {seed}")
         shapes, ring = self._networks.shapes, self.config.prefix_latents
         empty = np.zeros((1, shapes.layers, shapes.heads, ring, shapes.head_dim), np.float32)
-        return GeneratorState(
+        state = GeneratorState(
             seed=seed,
             position=0,
             prefix=Memory(empty, empty, np.full((1, ring), HIDDEN)),
             decoder=np.zeros((1, *shapes.decoder_state), np.float32),
-            tail=silent_tail(),
+            sound=codec.silence(),
         )
+        if audio is None:
+            return state
+        hop = self.config.hop_latents
+        latents = self.encode(audio)[:, -ring:]
+        for begin in range(latents.shape[1] % hop, latents.shape[1], hop):
+            _, state = self.append(state, latents[:, begin : begin + hop])
+        return state
+
+    def encode(self, audio: FloatArray) -> FloatArray:
+        """The latents (1, T, LATENT_DIM) of the last T whole latents of `audio` (samples, 2).
+
+        Raises:
+            DiegeticError: `audio` is not stereo, not finite, or shorter than one latent.
+        """
+        if audio.ndim != 2 or audio.shape[1] != CHANNELS or not np.isfinite(audio).all():
+            raise DiegeticError(
+                f"audio must be finite and (samples, {CHANNELS}), got shape {audio.shape}"
+            )
+        count = len(audio) // SAMPLES_PER_LATENT * SAMPLES_PER_LATENT
+        if not count:
+            raise DiegeticError(
+                f"audio must last at least {SAMPLES_PER_LATENT} samples (20 ms), got {len(audio)}"
+            )
+        before = np.concatenate((np.zeros((LAG, CHANNELS), np.float32), audio[:-count]))
+        levels = codec.band_levels(audio[-count:].astype(np.float32), before[-LAG:])
+        return self._networks.analyse(levels[None])
 
     def generate(
         self, state: GeneratorState, conditioning: Conditioning
     ) -> tuple[FloatArray, GeneratorState]:
         """Make the next chunk, (config.chunk_samples, 2), and the state after its hop."""
-        hop, size = self.config.hop_latents, self.config.chunk_latents
-        shapes = self._networks.shapes
-        noise = position_noise(state.seed, state.position, 1 + size)
+        hop = self.config.hop_latents
+        latents = self.sample(state, conditioning)
+        head, after = self.append(state, latents[:, :hop])
+        overlap, _ = self._decode(after, latents[:, hop:])
+        return np.concatenate((head, overlap)), after
+
+    def sample(
+        self, state: GeneratorState, conditioning: Conditioning, known: Known | None = None
+    ) -> FloatArray:
+        """Latents (1, chunk, LATENT_DIM) of the next chunk; those that are `known` are kept."""
+        noise = position_noise(state.seed, state.position, self.config.chunk_latents)
         cross = self._networks.condition(conditioning)
 
         def velocity(latents: FloatArray, t: float) -> FloatArray:
             guidance = conditioning.guidance
             return self._networks.evaluate(latents, t, guidance, cross, state.prefix)[0]
 
-        latents = follow_flow(velocity, noise[None, 1:, :LATENT_DIM], self.nfe)
-        _, keys, values = self._networks.evaluate(
-            latents[:, :hop], 0.0, 1.0, self._null, state.prefix
-        )
-        ring = state.prefix
+        return follow_flow(velocity, noise[None, 1:, :LATENT_DIM], self._solver, known)
+
+    def append(
+        self, state: GeneratorState, latents: FloatArray
+    ) -> tuple[FloatArray, GeneratorState]:
+        """Samples of one hop of clean latents (1, hop, LATENT_DIM), and the state after it."""
+        hop, ring = self.config.hop_latents, state.prefix
+        _, keys, values = self._networks.evaluate(latents, 0.0, 1.0, self._null, ring)
         prefix = Memory(
             np.concatenate((ring.keys[:, :, :, hop:], keys), axis=3),
             np.concatenate((ring.values[:, :, :, hop:], values), axis=3),
             np.concatenate((ring.bias[:, hop:], np.zeros((1, hop), np.float32)), axis=1),
         )
-        white = noise[:, LATENT_DIM:].reshape(-1, 2).T[:, SAMPLES_PER_LATENT - DELAY :]
-        detail = noise_spectra(np.ascontiguousarray(white))[None]
-        split = hop * shapes.frames_per_latent
-        spectra, decoder = self._networks.decode(
-            latents[:, :hop], detail[:, :, :split], state.decoder
-        )
-        head, tail = synthesise(spectra[0], state.tail)
-        spectra, _ = self._networks.decode(latents[:, hop:], detail[:, :, split:], decoder)
-        overlap, _ = synthesise(spectra[0], tail)
-        after = GeneratorState(state.seed, state.position + hop, prefix, decoder, tail)
-        return np.concatenate((head, overlap)), after
+        samples, heard = self._decode(state, latents)
+        return samples, replace(heard, position=state.position + hop, prefix=prefix)
+
+    def _decode(
+        self, state: GeneratorState, latents: FloatArray
+    ) -> tuple[FloatArray, GeneratorState]:
+        """Samples of `latents` (1, T, LATENT_DIM), and `state`, its decoder and sound gone on."""
+        noise = position_noise(state.seed, state.position, latents.shape[1])
+        white = noise[:, LATENT_DIM:].reshape(-1, 2).T[:, SAMPLES_PER_LATENT - LAG :]
+        detail = codec.noise_spectra(np.ascontiguousarray(white))[None]
+        spectra, levels, decoder = self._networks.decode(latents, detail, state.decoder)
+        samples, sound = codec.synthesise(spectra[0], levels[0], state.sound)
+        return samples, replace(state, decoder=decoder, sound=sound)
 
 
 def position_noise(seed: int, position: int, count: int) -> FloatArray:
-    """Standard normal (count, LATENT_DIM + 2 * SAMPLES_PER_LATENT), one row a latent.
+    """Standard normal (1 + count, LATENT_DIM + 2 * SAMPLES_PER_LATENT), one row a latent.
 
     A row is the same however the stream is cut. Row 0 belongs to the latent before `position`.
     """
@@ -143,7 +189,7 @@ def position_noise(seed: int, position: int, count: int) -> FloatArray:
         np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, place])).standard_normal(
             width, np.float32
         )
-        for place in range(position, position + count)
+        for place in range(position, position + 1 + count)
     ]
     return np.stack(rows)
 
@@ -152,6 +198,7 @@ def load_generator(
     weights: Path | None = None,
     *,
     backend: Backend = "auto",
+    precision: Precision = "int8",
     nfe: int = 4,
     config: StreamConfig | None = None,
     threads: int | None = None,
@@ -161,20 +208,26 @@ def load_generator(
     Args:
         weights: folder with the weights; those that are shipped, unless given.
         backend: `auto` is ONNX Runtime.
+        precision: of ONNX Runtime's matrix products; `int8` takes half the time, `float32` is what
+            torch computes, within rounding.
         nfe: network evaluations per chunk: more is better and slower.
         config: lengths of the stream.
         threads: threads for one chunk; the backend's choice, unless given.
 
     Raises:
         WeightsError: the weights are missing, damaged or of another version.
-        DiegeticError: the backend is unknown or not installed.
+        DiegeticError: the backend is unknown or not installed, or the precision unknown.
     """
+    if precision not in get_args(Precision):
+        raise DiegeticError(
+            f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}"
+        )
     folder = WEIGHTS if weights is None else weights
     networks: Networks
     if backend in ("auto", "onnx"):
         from diegetic.onnx_backend import OnnxNetworks
 
-        networks = OnnxNetworks(folder, threads)
+        networks = OnnxNetworks(folder, threads, precision)
     elif backend == "torch":
         try:
             from diegetic.torch_backend import TorchNetworks

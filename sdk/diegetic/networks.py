@@ -1,14 +1,15 @@
-"""The three networks as the generator sees them, whatever computes them.
+"""The networks as the generator sees them, whatever computes them.
 
+    analysis      band levels                      -> latents, a fixed linear map
     conditioning  token slots                      -> cross-attention keys and values, once a chunk
     transformer   noisy latents, prefix, cross     -> velocity, and keys and values of its own
-    decoder       latents, spectra of white noise  -> spectra
+    decoder       latents, spectra of white noise  -> spectra, and the levels of their bands
 
 Arrays are float32 numpy with a batch axis in front, whatever the backend.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from diegetic.snapshot import Conditioning
 
 FloatArray = NDArray[np.float32]
+Precision = Literal["int8", "float32"]
 
 HIDDEN = np.float32(-1e4)  # a bias that no score outweighs; finite, so that nothing becomes NaN
 
@@ -53,6 +55,10 @@ class Networks(Protocol):
     @property
     def shapes(self) -> Shapes: ...
 
+    def analyse(self, levels: FloatArray) -> FloatArray:
+        """Latents (B, T, C) of band levels (B, frames, bands)."""
+        ...
+
     def condition(self, said: Conditioning) -> Cross:
         """Keys and values of the conditioning's tokens."""
         ...
@@ -65,6 +71,6 @@ class Networks(Protocol):
 
     def decode(
         self, latents: FloatArray, noise: FloatArray, state: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Spectra (B, 2, frames, bins, 2), like those of `noise`, and the next state."""
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Spectra (B, 2, frames, bins, 2) as those of `noise`, levels (B, frames, bands), state."""
         ...

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 
 from diegetic.errors import WeightsError
-from diegetic.networks import Cross, FloatArray, Memory, Shapes
+from diegetic.networks import Cross, FloatArray, Memory, Precision, Shapes
 from diegetic.snapshot import Conditioning
 from diegetic.weights import FORMAT, check_weights
 
@@ -15,9 +15,11 @@ THREADS = 1  # a chunk is a few tokens: a second thread costs the game more than
 
 
 class OnnxNetworks:
-    """Three graphs that share one weights file."""
+    """Four graphs that share one weights file."""
 
-    def __init__(self, folder: Path, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, threads: int | None = None, precision: Precision = "int8"
+    ) -> None:
         """Open the weights in `folder`.
 
         Raises:
@@ -41,9 +43,11 @@ class OnnxNetworks:
                     f"ONNX Runtime {onnxruntime.__version__} cannot open {path}: {error}"
                 ) from error
 
-        self._conditioning = load("conditioning")
-        self._transformer = load("transformer")
-        self._decoder = load("decoder")
+        self._analysis = load("analysis")
+        live = ".int8" if precision == "int8" else ""
+        self._conditioning = load(f"conditioning{live}")
+        self._transformer = load(f"transformer{live}")
+        self._decoder = load(f"decoder{live}")
         meta = self._transformer.get_modelmeta().custom_metadata_map
         if meta.get("format") != FORMAT:
             raise WeightsError(
@@ -51,6 +55,11 @@ class OnnxNetworks:
             )
         layers, heads, head_dim, per_latent, *state = json.loads(meta["shapes"])
         self.shapes = Shapes(layers, heads, head_dim, tuple(state), per_latent)
+
+    def analyse(self, levels: FloatArray) -> FloatArray:
+        """Latents of band levels."""
+        latents: FloatArray = self._analysis.run(None, {"levels": levels})[0]
+        return latents
 
     def condition(self, said: Conditioning) -> Cross:
         """Keys and values of the conditioning's tokens."""
@@ -90,9 +99,9 @@ class OnnxNetworks:
 
     def decode(
         self, latents: FloatArray, noise: FloatArray, state: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Spectra and the next state."""
-        spectra, after = self._decoder.run(
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Spectra, the levels of their bands, and the next state."""
+        spectra, levels, after = self._decoder.run(
             None, {"latents": latents, "noise": noise, "state": state}
         )
-        return spectra, after
+        return spectra, levels, after

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import safe_open
+from torch import Tensor
 
+from diegetic.codec import FRAMES_PER_LATENT
 from diegetic.errors import WeightsError
 from diegetic.model import decoder as decoder_model
 from diegetic.model import dit as dit_model
@@ -13,10 +15,9 @@ from diegetic.model.decoder import Decoder
 from diegetic.model.dit import Cross as TorchCross
 from diegetic.model.dit import DiT
 from diegetic.model.dit import Memory as TorchMemory
-from diegetic.model.spectral import FRAMES_PER_LATENT
 from diegetic.networks import Cross, FloatArray, Memory, Shapes
 from diegetic.snapshot import Conditioning
-from diegetic.weights import FORMAT, TENSORS, check_weights
+from diegetic.weights import FORMAT, SCALE, TENSORS, check_weights
 
 SHAPES = Shapes(
     layers=dit_model.BLOCKS,
@@ -45,7 +46,8 @@ class TorchNetworks:
             version = (file.metadata() or {}).get("format_version")
             if version != FORMAT:
                 raise WeightsError(f"weights must be of format {FORMAT}, got {version}: {folder}")
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = _dequantised(stored)
         self._dit, self._decoder = DiT().eval(), Decoder().eval()
         for prefix, module in (("dit.", self._dit), ("decoder.", self._decoder)):
             part = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
@@ -53,6 +55,12 @@ class TorchNetworks:
                 module.load_state_dict(part)
             except RuntimeError as error:
                 raise WeightsError(f"{folder / TENSORS} has other shapes: {error}") from error
+
+    @torch.inference_mode()
+    def analyse(self, levels: FloatArray) -> FloatArray:
+        """Latents of band levels."""
+        latents: FloatArray = self._decoder.latents.project(torch.from_numpy(levels)).numpy()
+        return latents
 
     @torch.inference_mode()
     def condition(self, said: Conditioning) -> Cross:
@@ -79,8 +87,20 @@ class TorchNetworks:
     @torch.inference_mode()
     def decode(
         self, latents: FloatArray, noise: FloatArray, state: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Spectra and the next state."""
-        arrays = (latents, noise, state)
-        spectra, after = self._decoder(*(torch.from_numpy(array) for array in arrays))
-        return spectra.numpy(), after.numpy()
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Spectra, the levels of their bands, and the next state."""
+        tensors = [torch.from_numpy(array) for array in (latents, noise, state)]
+        spectra, after = self._decoder(*tensors)
+        levels = self._decoder.latents.levels(tensors[0])
+        return spectra.numpy(), levels.numpy(), after.numpy()
+
+
+def _dequantised(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    """All tensors of a weights file as float32."""
+    return {
+        name: tensor.float() * stored[name + SCALE][:, None]
+        if tensor.dtype == torch.int8
+        else tensor.float()
+        for name, tensor in stored.items()
+        if not name.endswith(SCALE)
+    }

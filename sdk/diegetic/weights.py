@@ -1,14 +1,23 @@
-"""The shipped weights: one safetensors file, three ONNX graphs that point into it, their sums."""
+"""The shipped weights: one safetensors file, ONNX graphs that point into it, their sums."""
 
 import hashlib
 from pathlib import Path
 
 from diegetic.errors import WeightsError
 
-FORMAT = "2"
+FORMAT = "3"
 TENSORS = "weights.safetensors"
-GRAPHS = ("conditioning.onnx", "transformer.onnx", "decoder.onnx")
+GRAPHS = (
+    "analysis.onnx",
+    "conditioning.onnx",
+    "conditioning.int8.onnx",
+    "transformer.onnx",
+    "transformer.int8.onnx",
+    "decoder.onnx",
+    "decoder.int8.onnx",
+)
 SUMS = "SHA256SUMS"
+SCALE = ".int8_scale"  # int8 matrices have scales, one a row, under their name and this
 
 
 def check_weights(folder: Path) -> None:

@@ -10,24 +10,14 @@ the sound; times white noise it would fluctuate twice, and crickets become a str
 band of many bins has lost them. So the noise n of a bin enters as n |n|^(w - 1): w = 0 keeps its
 phase alone, w = 1 all of it, and w starts from how many bins the band has.
 
-The spectra become sound by an inverse STFT with overlap-add outside this network
-(`diegetic.codec`), `WINDOW - HOP` samples late.
+The spectra become sound outside this network (`diegetic.codec`).
 """
 
 import torch
 from torch import Tensor, nn
 
-from diegetic.model.spectral import (
-    BANDS,
-    BINS,
-    FLOOR,
-    FRAMES_PER_LATENT,
-    MID_BANDS,
-    SIDE_BANDS,
-    SpectralLatents,
-    band_matrix,
-    interpolation_matrix,
-)
+from diegetic.codec import BANDS, BINS, FLOOR, FRAMES_PER_LATENT, MID_BANDS, SIDE_BANDS
+from diegetic.model.spectral import SpectralLatents, band_matrix, interpolation_matrix
 
 WIDTH = 256
 BLOCKS = 8

@@ -8,22 +8,23 @@ The analysis is a fixed map (fitted once by PCA), so latents mean the same after
 the decoder, are ordered by variance and linear in level (dB).
 """
 
-import math
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from diegetic.codec import FRAME_HOP, WINDOW
-from diegetic.config import LATENT_DIM, RATE, SAMPLES_PER_LATENT
+from diegetic import codec
+from diegetic.codec import (
+    BANDS,
+    FLOOR,
+    FRAME_HOP,
+    FRAMES_PER_LATENT,
+    MID_BANDS,
+    SIDE_BANDS,
+    WINDOW,
+)
+from diegetic.config import LATENT_DIM, SAMPLES_PER_LATENT
 
-BINS = WINDOW // 2 + 1
-FRAMES_PER_LATENT = SAMPLES_PER_LATENT // FRAME_HOP
-MID_BANDS = 80
-SIDE_BANDS = 24
-BANDS = MID_BANDS + SIDE_BANDS
-FLOOR = 1e-4  # amplitude of a band that counts as silence (-80 dBFS)
-TOP_HZ = 20_000.0
 SIDE_WEIGHT = 0.5  # in the PCA: the side's levels swing widely and are heard little
 
 
@@ -65,35 +66,13 @@ def noise_spectra(noise: Tensor) -> Tensor:
 
 
 def band_matrix(bands: int) -> Tensor:
-    """Triangular filters (bands, BINS), each summing to one, on an asinh frequency scale.
-
-    The scale is linear (one bin, 50 Hz, a band) at the bottom and logarithmic at the top, so that
-    no filter is ever narrower than a bin.
-    """
-    knee = 1120.0 * 80 / bands
-    edges = knee * torch.sinh(
-        torch.arange(-1, bands + 1, dtype=torch.float64) * (math.asinh(TOP_HZ / knee) / bands)
-    )
-    frequency = torch.arange(BINS, dtype=torch.float64) * RATE / WINDOW
-    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rise = (frequency - low) / (centre - low)
-    fall = (high - frequency) / (high - centre)
-    weights = torch.minimum(rise, fall).clamp(min=0)
-    return (weights / weights.sum(1, keepdim=True).clamp(min=1e-9)).float()
+    """`diegetic.codec.band_matrix` as a tensor."""
+    return torch.tensor(codec.band_matrix(bands))
 
 
 def interpolation_matrix(bands: int) -> Tensor:
-    """Linear interpolation (BINS, bands) from band centres to bins; constant beyond the ends."""
-    weights = band_matrix(bands).double()
-    frequency = torch.arange(BINS, dtype=torch.float64)
-    centres = (weights * frequency).sum(1)
-    upper = torch.bucketize(frequency, centres).clamp(1, bands - 1)
-    share = ((frequency - centres[upper - 1]) / (centres[upper] - centres[upper - 1])).clamp(0, 1)
-    matrix = torch.zeros(BINS, bands, dtype=torch.float64)
-    rows = torch.arange(BINS)
-    matrix[rows, upper - 1] = 1 - share
-    matrix[rows, upper] += share
-    return matrix.float()
+    """`diegetic.codec.interpolation_matrix` as a tensor."""
+    return torch.tensor(codec.interpolation_matrix(bands))
 
 
 def band_levels(audio: Tensor) -> Tensor:
@@ -106,7 +85,13 @@ def band_levels(audio: Tensor) -> Tensor:
         raise ValueError(
             f"audio must be (batch, multiple of {SAMPLES_PER_LATENT}, 2), got {tuple(audio.shape)}"
         )
-    magnitude = stft(to_mid_side(audio)).abs()
+    return levels_of(to_mid_side(audio))
+
+
+def levels_of(mid_side: Tensor) -> Tensor:
+    """Log levels of causal frames of (B, 2 (mid, side), samples): (B, frames, BANDS)."""
+    # Not abs(): its gradient at zero is not a number.
+    magnitude = (torch.view_as_real(stft(mid_side)).square().sum(-1) + 1e-12).sqrt()
     mid = magnitude[:, 0] @ band_matrix(MID_BANDS).T
     side = magnitude[:, 1] @ band_matrix(SIDE_BANDS).T
     return torch.cat((mid, side), dim=-1).clamp(min=FLOOR).log()
@@ -149,7 +134,10 @@ class SpectralLatents(nn.Module):
 
     def encode(self, audio: Tensor) -> Tensor:
         """(B, samples, 2) -> (B, samples / SAMPLES_PER_LATENT, LATENT_DIM)."""
-        levels = band_levels(audio)
+        return self.project(band_levels(audio))
+
+    def project(self, levels: Tensor) -> Tensor:
+        """The latents of log levels: (B, T * FRAMES_PER_LATENT, BANDS) -> (B, T, LATENT_DIM)."""
         stacked = levels.reshape(levels.shape[0], -1, FRAMES_PER_LATENT * BANDS)
         return (stacked - self.mean) @ self.analysis
 

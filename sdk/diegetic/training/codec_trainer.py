@@ -18,18 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diegetic.codec import FRAME_HOP, WINDOW
+from diegetic.codec import BANDS, FRAMES_PER_LATENT, LAG
 from diegetic.config import LATENT_RATE, SAMPLES_PER_LATENT
 from diegetic.model.decoder import Decoder
-from diegetic.model.spectral import (
-    BANDS,
-    FRAMES_PER_LATENT,
-    SYNTHESIS_GAIN,
-    band_levels,
-    noise_spectra,
-    to_mid_side,
-    window,
-)
+from diegetic.model.inverse import synthesise
+from diegetic.model.spectral import band_levels, noise_spectra, to_mid_side
 from diegetic.training.audio_store import AudioStore
 from diegetic.training.checkpoint import load_checkpoint, save_checkpoint
 from diegetic.training.loop import (
@@ -57,23 +50,6 @@ class CodecTraining:
     learning_rate: float = 8e-4
     warmup: int = 100
     seed: int = 0
-
-
-def synthesise(spectra: Tensor) -> Tensor:
-    """Offline inverse STFT: (B, 2, F, BINS, 2) -> (B, 2, F * FRAME_HOP), in time with the input.
-
-    The last `WINDOW - FRAME_HOP` samples lack the frames that would follow and are incomplete.
-    """
-    frames: Tensor = torch.fft.irfft(
-        torch.view_as_complex(spectra.contiguous()) * (WINDOW / 4), n=WINDOW
-    )
-    frames = frames * (window() * SYNTHESIS_GAIN)
-    batch, sides, count, _ = frames.shape
-    quarters = frames.reshape(batch, sides, count, WINDOW // FRAME_HOP, FRAME_HOP)
-    out = frames.new_zeros(batch, sides, count + WINDOW // FRAME_HOP - 1, FRAME_HOP)
-    for q in range(WINDOW // FRAME_HOP):
-        out[:, :, q : q + count] += quarters[:, :, :, q]
-    return out.flatten(2)[..., WINDOW - FRAME_HOP :]
 
 
 def distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
@@ -107,7 +83,7 @@ def energy_loss(decoder: Decoder, audio: Tensor) -> Tensor:
     noise = noise_spectra(torch.randn(2 * batch, 2, audio.shape[1]))
     with torch.autocast("cpu", torch.bfloat16):
         spectra, _ = decoder(latents.repeat(2, 1, 1), noise, decoder.start(2 * batch))
-    made = synthesise(spectra)[..., : -(WINDOW - FRAME_HOP)]
+    made = synthesise(spectra)[..., :-LAG]
     true = to_mid_side(audio)[..., : made.shape[-1]]
     # The side may be louder or softer than the mid: each is compared on its own.
     y, y2 = made[:batch], made[batch:]

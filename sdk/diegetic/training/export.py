@@ -1,9 +1,11 @@
-"""Checkpoints to what ships: float16 tensors in one file, and ONNX graphs whose weights lie in it.
+"""Checkpoints to what ships: tensors in one file, and ONNX graphs whose weights lie in it.
 
     weights.safetensors   | 8 bytes | header | tensor | tensor | ...
-    *.onnx                initializer -> (weights.safetensors, offset, length), Cast to float32
+    *.onnx                initializer -> (weights.safetensors, offset, length)
 
-So nothing is stored twice: torch reads the file by name, ONNX Runtime by offset.
+Large matrices are int8 with a scale a row, all else is float16. Nothing is stored twice: torch
+reads the file by name, ONNX Runtime by offset. Of each network that is evaluated live there are two
+graphs: one computes in float32, the other (`.int8.onnx`) multiplies integers.
 """
 
 import json
@@ -17,6 +19,7 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from diegetic.codec import BANDS, BINS, FRAMES_PER_LATENT
 from diegetic.config import LATENT_DIM, StreamConfig
 from diegetic.errors import WeightsError
 from diegetic.model.decoder import BLOCKS as DECODER_BLOCKS
@@ -33,13 +36,19 @@ from diegetic.model.dit import (
     DiT,
     Memory,
 )
-from diegetic.model.spectral import BINS, FRAMES_PER_LATENT
+from diegetic.model.spectral import SpectralLatents
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
-from diegetic.weights import FORMAT, TENSORS, write_sums
+from diegetic.training.quantise import integer_products, quantise, worth_quantising
+from diegetic.weights import FORMAT, SCALE, TENSORS, write_sums
 
 log = logging.getLogger(__name__)
 
 OPSET = 18
+_TYPES = {
+    torch.int8: TensorProto.INT8,
+    torch.float16: TensorProto.FLOAT16,
+    torch.float32: TensorProto.FLOAT,
+}
 SHAPES = (
     BLOCKS,
     HEADS,
@@ -102,15 +111,36 @@ class _Conditioning(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """`Decoder.forward` under the names of the weights file."""
+    """`Decoder.forward`, and the levels that it starts from, under the weights file's names."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, latents: Tensor, noise: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        made: tuple[Tensor, Tensor] = self.decoder(latents, noise, state)
-        return made
+    def forward(
+        self, latents: Tensor, noise: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        spectra, after = self.decoder(latents, noise, state)
+        return spectra, self.decoder.latents.levels(latents), after
+
+
+class _Latents(nn.Module):
+    """What lies below `decoder.` in the weights file, reduced to its latents."""
+
+    def __init__(self, latents: SpectralLatents) -> None:
+        super().__init__()
+        self.latents = latents
+
+
+class _Analysis(nn.Module):
+    """`SpectralLatents.project` under the weights file's names."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = _Latents(decoder.latents)
+
+    def forward(self, levels: Tensor) -> Tensor:
+        return self.decoder.latents.project(levels)
 
 
 def export(codec: Path, transformer: Path, out: Path) -> None:
@@ -123,7 +153,7 @@ def export(codec: Path, transformer: Path, out: Path) -> None:
     """
     decoder, dit = Decoder().eval(), DiT().eval()
     try:
-        decoder.load_state_dict(torch.load(codec, weights_only=True)["model"])
+        decoder.load_state_dict(torch.load(codec, map_location="cpu", weights_only=True)["model"])
         dit.load_state_dict(torch.load(transformer, weights_only=True)["average"])
     except (OSError, KeyError, RuntimeError) as error:
         raise WeightsError(f"cannot export {codec} and {transformer}: {error}") from error
@@ -135,8 +165,13 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     tensors = {f"dit.{n}": t for n, t in dit.state_dict().items()}
     tensors |= {f"decoder.{n}": t for n, t in decoder.state_dict().items()}
-    halves = {name: tensor.detach().half().contiguous() for name, tensor in tensors.items()}
-    save_file(halves, out / TENSORS, {"format_version": FORMAT})
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if worth_quantising(name, tensor):
+            stored[name], stored[name + SCALE] = quantise(tensor)
+        else:
+            stored[name] = tensor.detach().half().contiguous()
+    save_file(stored, out / TENSORS, {"format_version": FORMAT})
     offsets = tensor_offsets(out / TENSORS)
     config = StreamConfig()
     size, ring = config.chunk_latents, config.prefix_latents
@@ -176,16 +211,28 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path) -> None:
                 "noise": torch.zeros(2, 2, size * FRAMES_PER_LATENT, BINS, 2),
                 "state": decoder.start(2),
             },
-            ["spectra", "state_out"],
+            ["spectra", "levels", "state_out"],
+        ),
+        "analysis": (
+            _Analysis(decoder),
+            {"levels": torch.zeros(2, size * FRAMES_PER_LATENT, BANDS)},
+            ["latents"],
         ),
     }
     for name, (module, inputs, outputs) in graphs.items():
         model = _trace(module, inputs, outputs)
-        _point_into(model, halves, offsets)
+        quantised = _point_into(model, stored, offsets)
         helper.set_model_props(model, {"format": FORMAT, "shapes": json.dumps(SHAPES)})
-        (out / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
-        log.info("wrote %s.onnx (%d nodes)", name, len(model.graph.node))
+        _write(model, out / f"{name}.onnx")
+        if quantised:
+            integer_products(model, quantised)
+            _write(model, out / f"{name}.int8.onnx")
     write_sums(out)
+
+
+def _write(model: onnx.ModelProto, path: Path) -> None:
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    log.info("wrote %s (%d nodes)", path.name, len(model.graph.node))
 
 
 def tensor_offsets(path: Path) -> dict[str, tuple[int, int]]:
@@ -210,6 +257,8 @@ def _trace(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> 
         shapes["prefix_keys"][3] = shapes["prefix_values"][3] = shapes["prefix_bias"][1] = ring
     if "noise" in inputs:
         shapes["noise"][2] = FRAMES_PER_LATENT * latents
+    if "levels" in inputs:
+        shapes["levels"][1] = FRAMES_PER_LATENT * latents
     program = torch.onnx.export(
         module,
         tuple(inputs.values()),
@@ -228,28 +277,53 @@ def _trace(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> 
 
 def _point_into(
     model: onnx.ModelProto, tensors: dict[str, Tensor], offsets: dict[str, tuple[int, int]]
-) -> None:
-    """Replace initializers that are weights by references into the safetensors file."""
-    casts = []
-    for initializer in model.graph.initializer:
-        name = initializer.name
-        if name not in tensors:
+) -> set[str]:
+    """Replace initializers that are weights by references into the safetensors file.
+
+    Returns the names of those that are int8 there.
+    """
+    graph = model.graph
+    weights = [entry.name for entry in graph.initializer if entry.name in tensors]
+    others = [entry for entry in graph.initializer if entry.name not in tensors]
+    quantised = {name for name in weights if tensors[name].dtype == torch.int8}
+    references, nodes = [], []
+    for name in weights:
+        if name not in quantised:
+            references.append(_reference(name, f"{name}.half", tensors, offsets))
+            nodes.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
             continue
-        half = TensorProto(
-            name=f"{name}.half",
-            data_type=TensorProto.FLOAT16,
-            dims=list(tensors[name].shape),
-            data_location=TensorProto.EXTERNAL,
-        )
-        offset, length = offsets[name]
-        for key, value in (("location", TENSORS), ("offset", offset), ("length", length)):
-            half.external_data.add(key=key, value=str(value))
-        initializer.CopyFrom(half)
-        casts.append(helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
+        scale = name + SCALE
+        references.append(_reference(name, f"{name}.int8", tensors, offsets))
+        references.append(_reference(scale, scale, tensors, offsets))
+        column = helper.make_tensor(f"{name}.column", TensorProto.INT64, [2], [-1, 1])
+        references.append(column)
+        whole, steps = f"{name}.whole", f"{name}.steps"
+        nodes += [
+            helper.make_node("Cast", [f"{name}.int8"], [whole], to=TensorProto.FLOAT),
+            helper.make_node("Reshape", [scale, column.name], [steps]),
+            helper.make_node("Mul", [whole, steps], [name]),
+        ]
+    nodes += graph.node
     for node in nodes:  # where in our source each came from: most of the file
         del node.metadata_props[:]
         node.doc_string = ""
-    del model.graph.value_info[:]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    del graph.value_info[:], graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend([*others, *references])
+    return quantised
+
+
+def _reference(
+    stored: str, name: str, tensors: dict[str, Tensor], offsets: dict[str, tuple[int, int]]
+) -> TensorProto:
+    """An initializer `name` that lies in the safetensors file as `stored`."""
+    offset, length = offsets[stored]
+    tensor = TensorProto(
+        name=name,
+        data_type=_TYPES[tensors[stored].dtype],
+        dims=list(tensors[stored].shape),
+        data_location=TensorProto.EXTERNAL,
+    )
+    for key, value in (("location", TENSORS), ("offset", offset), ("length", length)):
+        tensor.external_data.add(key=key, value=str(value))
+    return tensor
