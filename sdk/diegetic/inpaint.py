@@ -30,7 +30,7 @@ def continue_audio(
     """`audio` (samples, 2) and `seconds` more of it.
 
     Raises:
-        DiegeticError: `seconds` is not positive, `audio` is not stereo or lasts less than 60 ms.
+        DiegeticError: `seconds` is not positive, `audio` is not stereo or too short.
     """
     if not 0 < seconds < math.inf:
         raise DiegeticError(f"seconds must be positive and finite, got {seconds:g}")
@@ -62,8 +62,8 @@ def inpaint(
     for fades of 20 ms at both sides.
 
     Raises:
-        DiegeticError: the gap is empty or not inside `audio`, with 80 ms on either side; `audio` is
-            not stereo.
+        DiegeticError: the gap is empty, not inside `audio` or too near its ends; `audio` is not
+            stereo.
     """
     length = len(audio) / RATE
     if not 0 <= start_s < end_s <= length:

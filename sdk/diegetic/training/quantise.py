@@ -1,8 +1,8 @@
-"""Weights of eight bits: smaller to ship, and products of integers, which are twice as fast.
+"""Weights of eight bits: smaller to ship, and products of integers, which are faster.
 
 A weight matrix (N, K) becomes whole numbers and one scale a row. `integer_products` then lets a
-graph quantise what comes in, row after row of activations with one scale and offset, and multiply
-integers (ONNX DynamicQuantizeLinear and MatMulInteger); everything between stays float32.
+graph quantise what comes in, all of it with one scale and offset, and multiply integers
+ (ONNX DynamicQuantizeLinear and MatMulInteger); everything between stays float32.
 """
 
 import onnx
@@ -31,7 +31,7 @@ def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
 def integer_products(model: onnx.ModelProto, quantised: set[str]) -> None:
     """Replace, in place, every x @ weight.T whose weight is `quantised` by integer arithmetic.
 
-    The graph must have, for each, initializers `weight.int8` (N, K) and `weight.scale` (N,).
+    The graph must have, for each, initializers `weight.int8` (N, K) and `weight` + SCALE (N,).
     """
     transposed = {
         node.output[0]: node.input[0]
