@@ -2,7 +2,7 @@
 
 A weight matrix (N, K) becomes whole numbers and one scale a row. `integer_products` then lets a
 graph quantise what comes in, all of it with one scale and offset, and multiply integers
- (ONNX DynamicQuantizeLinear and MatMulInteger); everything between stays float32.
+(ONNX DynamicQuantizeLinear and MatMulInteger); everything between stays float32.
 """
 
 import onnx
