@@ -2,11 +2,11 @@
 
     python benchmarks/follows_game.py [--data data] [--seconds 60] [--keep DIR]
 
-Needs the `train` extra, and OpenAL (Debian: libopenal1) where the game is not recorded yet. The
-game's own sound and ours are cut into windows of 100 ms; printed is the rank correlation of their
-levels, beside that against the game's levels moved to another time (1,000 random circular shifts of
-at least two seconds). Ours may come up to a hop late: the best of three delays is taken, for the
-shifted ones too.
+Needs the `train` and `judge` extras, and OpenAL (Debian: libopenal1) where the game is not recorded
+yet. The game's own sound and ours are cut into windows of 100 ms; printed is the rank correlation
+of their levels, beside that against the game's levels moved to another time (1,000 random circular
+shifts of at least two seconds). Ours may come up to a hop late: the best of three delays is taken,
+for the shifted ones too.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from scipy.stats import rankdata
 
 from diegetic import Session
 from diegetic.config import RATE
+from diegetic.evaluation.corpus import read_game
+from diegetic.evaluation.watch import watch_game
 from diegetic.training.vizdoom_capture import TAKES, capture
 
 WINDOW = RATE // 10
@@ -45,25 +47,6 @@ def correlation(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float
     return best
 
 
-def play(game: dict[str, NDArray[np.generic]], seconds: float, seed: int) -> NDArray[np.float32]:
-    """Sonify a recorded game from its frames and events alone."""
-    with Session(seed=seed) as session:
-        frame, event, parts = 0, 0, []
-        times, events = game["frame_times"], game["event_times"]
-        while session.time < seconds:
-            end = session.time + session.config.hop
-            while frame < len(times) and times[frame] < end:
-                if frame % 2 == 0:
-                    session.push_frame(game["frames"][frame])  # type: ignore[arg-type]
-                frame += 1
-            while event < len(events) and events[event] < end:
-                name = str(game["event_names"][event])
-                session.post_event(name, at=float(events[event]), bus="beds")
-                event += 1
-            parts.append(session.read(session.config.hop))
-    return np.concatenate(parts)
-
-
 def main() -> None:
     """Record where needed, make sound, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -76,9 +59,10 @@ def main() -> None:
     table = Table("map", "events", "correlation", "shifted: mean", "shifted: 95 %", "p")
     rng = np.random.default_rng(arguments.seed)
     for path in capture(arguments.data, takes):
-        game = dict(np.load(path))
-        made = play(game, arguments.seconds, arguments.seed)
-        true = game["audio"][: len(made)].astype(np.float32) / 32768
+        game = read_game(path)
+        with Session(seed=arguments.seed) as session:
+            made = watch_game(game, arguments.seconds, told=True)(session)
+        true = game.audio[: len(made)]
         ours, theirs = levels(made), levels(true)
         count = min(len(ours), len(theirs))
         ours, theirs = ours[:count], theirs[:count]
@@ -92,7 +76,7 @@ def main() -> None:
             soundfile.write(arguments.keep / f"{path.stem}-game.wav", true, RATE)
         table.add_row(
             path.stem,
-            str(int((game["event_times"] < arguments.seconds).sum())),
+            str(int((game.event_times < arguments.seconds).sum())),
             f"{found:.3f}",
             f"{np.mean(shifted):.3f}",
             f"{np.quantile(shifted, 0.95):.3f}",

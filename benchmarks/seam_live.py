@@ -11,6 +11,7 @@ import numpy as np
 
 from diegetic.bed import Bed
 from diegetic.config import RATE, StreamConfig
+from diegetic.evaluation.seam_metrics import Recording
 from diegetic.generator import Generator
 from diegetic.live import LiveStream
 from diegetic.metrics import Metrics
@@ -18,7 +19,6 @@ from diegetic.replay import Paper
 from diegetic.sink import PlayClock
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot
 from diegetic.stream import ChunkRecord
-from seam_metrics import Recording
 
 COST = 0.05  # s of audio time that a chunk takes to make
 STEP = 0.005  # s between two looks at the buffer

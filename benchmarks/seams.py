@@ -6,7 +6,7 @@
 Beds of one prompt (steady), beds whose prompt changes every few hops (judged where it changes),
 beds under a parameter that never rests, and controls: tones to which nothing was done, tones cut at
 every seam, and the beds' own sound as equal power on identical sides would leave it. Seams are
-compared with random places between the seams of the same recording (see `seam_metrics`):
+compared with random places between the seams of the same recording (`evaluation/seam_metrics.py`):
 
     level added     what the fade itself adds in its middle (dB), from the two sides that it joined
     level           how much further the level in the middle of the fade leaves that around (dB)
@@ -34,13 +34,8 @@ from rich.table import Table
 
 from diegetic import Session, StreamConfig, crossfade
 from diegetic.config import RATE
-from diegetic.generator import Generator, GeneratorState, load_generator
-from diegetic.mixer.limiter import DELAY
-from diegetic.snapshot import Conditioning, Snapshot
-from diegetic.stream import ChunkRecord
-from seam_features import FEATURES, FloatArray
-from seam_live import record_revoked
-from seam_metrics import (
+from diegetic.evaluation.seam_features import FEATURES
+from diegetic.evaluation.seam_metrics import (
     Places,
     Recording,
     Told,
@@ -52,6 +47,11 @@ from seam_metrics import (
     shift,
     told_by,
 )
+from diegetic.generator import Generator, GeneratorState, load_generator
+from diegetic.mixer.limiter import DELAY
+from diegetic.snapshot import Conditioning, FloatArray, Snapshot
+from diegetic.stream import ChunkRecord
+from seam_live import record_revoked
 
 BEDS = (
     "rain falling",

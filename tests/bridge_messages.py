@@ -21,6 +21,8 @@ HELLO = {
     "snapshots": [{"name": "indoors", "gains_db": {"beds": -12}}],
 }
 PROMPT = {"type": "prompt", "text": "rain", "time": 11.0}
+BLEND = PROMPT | {"weight": 3, "blend": {"wind": 1.5}, "ramp": 2}
+LAYERS = {"type": "layers", "layers": ["ambience", "music"], "time": 11.0}
 EVENT = {"type": "event", "id": 1, "name": "shot", "time": 11.0}
 FRAME = {"type": "frame", "width": 4, "height": 3, "time": 11.0, "pixels": bytes(36)}
 PARAMETER = {"type": "parameter", "name": "threat", "value": 0.5, "time": 11.0}
@@ -67,6 +69,46 @@ BAD: dict[str, tuple[bytes, str, str, str]] = {
         "malformed",
         "message",
         "utf-8",
+    ),
+    "prompt of no weight": (pack(BLEND | {"weight": 0}), "invalid", "weight", "got 0"),
+    "prompt of nan weight": (pack(BLEND | {"weight": math.nan}), "invalid", "weight", "got nan"),
+    "blend of four": (
+        pack(BLEND | {"blend": {"wind": 1, "fire": 1, "bees": 1}}),
+        "invalid",
+        "blend",
+        "length <= 2",
+    ),
+    "blend of less than nothing": (
+        pack(BLEND | {"blend": {"wind": -1}}),
+        "invalid",
+        "blend[...]",
+        "> 0.0",
+    ),
+    "blend of nan": (pack(BLEND | {"blend": {"wind": math.nan}}), "invalid", "blend[...]", "0.0"),
+    "blend of no words": (pack(BLEND | {"blend": {"": 1}}), "invalid", "blend", "length >= 1"),
+    "blend of numbers": (pack(BLEND | {"blend": {7: 1}}), "invalid", "blend", "int"),
+    "blend of 1 MB": (pack(BLEND | {"blend": {"x" * 1_000_000: 1}}), "invalid", "blend", "2000"),
+    "blend of the same again": (pack(BLEND | {"blend": {"rain": 1}}), "invalid", "blend", "'rain'"),
+    "blend with nothing": (pack(BLEND | {"text": ""}), "invalid", "text", "got none"),
+    "endless morph": (pack(BLEND | {"ramp": 1e9}), "invalid", "ramp", "60"),
+    "unknown layer": (
+        pack(LAYERS | {"layers": ["music", "drums"]}),
+        "invalid",
+        "layers[1]",
+        "ambience, music, foley, got 'drums'",
+    ),
+    "layers that are one": (pack(LAYERS | {"layers": "music"}), "invalid", "layers", "array"),
+    "more layers than there are": (
+        pack(LAYERS | {"layers": ["music"] * 4}),
+        "invalid",
+        "layers",
+        "length <= 3",
+    ),
+    "layers of nobody knows": (
+        pack({"type": "layers", "time": 11.0}),
+        "invalid",
+        "layers",
+        "got none",
     ),
     "nan": (pack(PARAMETER | {"value": math.nan}), "invalid", "value", "got nan"),
     "inf": (pack(PARAMETER | {"value": math.inf}), "invalid", "value", "got inf"),

@@ -51,7 +51,7 @@ class Recorder:
             self.heard.append((message, at))
             self.changed.notify_all()
 
-    on_prompt = on_parameter = on_switch = on_event = _hear
+    on_prompt = on_layers = on_parameter = on_switch = on_event = _hear
     on_bus = on_push_snapshot = on_pop_snapshot = on_listener = _hear
 
     def on_frame(self, message: Frame, at: float) -> None:

@@ -199,12 +199,12 @@ def test_a_name_that_no_event_can_have_is_refused(name: str) -> None:
         new_bank().post(name)
 
 
-def test_the_257th_event_is_refused_and_the_others_go_on() -> None:
+def test_the_1025th_event_is_refused_and_the_others_go_on() -> None:
     bank = new_bank()
-    for n in range(256):
+    for n in range(1024):
         bank.post(f"e{n}")
     for refused in (lambda: bank.post("more"), lambda: bank.declare(SHOT)):
-        with pytest.raises(DiegeticError, match="at most 256"):
+        with pytest.raises(DiegeticError, match="at most 1024"):
             refused()
     assert bank.work()
 

@@ -126,7 +126,7 @@ def set_number(manifest: Any) -> None:
 
 
 def set_many(manifest: Any) -> None:
-    manifest["events"] = manifest["events"] * 200
+    manifest["events"] = manifest["events"] * 600
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def set_many(manifest: Any) -> None:
         (set_sum, "another sha256"),
         (set_event, "belongs to no event"),
         (set_number, "clips/00000.flac"),
-        (set_many, "at most 256 events, got 400"),
+        (set_many, "at most 1024 events, got 1200"),
         (lambda manifest: manifest.clear(), "damaged manifest"),
     ],
 )

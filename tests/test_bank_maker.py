@@ -83,6 +83,7 @@ def test_the_event_is_said_as_long_as_in_training_and_silence_around_it() -> Non
     while making.step() is None:
         pass
     assert {snapshot.prompt for snapshot in said} == {"silence"}
+    assert {snapshot.layers for snapshot in said} == {frozenset({"foley"})}
     for snapshot in said:
         visible = snapshot.t0 - 1.0 < LEAD < snapshot.t1
         assert [(e.name, e.time) for e in snapshot.events] == [("step on ice", LEAD)] * visible

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from bridge_messages import (
     BAD,
+    BLEND,
     BUS,
     EVENT,
     FRAME,
     HELLO,
+    LAYERS,
     LISTENER,
     PARAMETER,
     POP,
@@ -163,11 +165,14 @@ def test_a_raw_msgpack_peer_can_play_a_whole_session(
     assert welcome["latency_ms"] == 80.0
     for message in (PROMPT, PARAMETER | {"value": 1}, SWITCH, FRAME | {"comment": "unknown key"}):
         client.say(pack(message))
-    for message in (BUS, PUSH, LISTENER, POP):
+    for message in (BUS, PUSH, LISTENER, POP, BLEND, LAYERS):
         client.say(pack(message))
     client.say(pack(EVENT))
     assert client.hear("ack") == {"type": "ack", "events": [1]}
-    assert handler.on_prompt.call_args.args[0].text == "rain"
+    first, second = (call.args[0] for call in handler.on_prompt.call_args_list)
+    assert (first.text, first.weights, first.ramp) == ("rain", {"rain": 1.0}, 0.0)
+    assert (second.weights, second.ramp) == ({"rain": 3.0, "wind": 1.5}, 2.0)
+    assert handler.on_layers.call_args.args[0].layers == ["ambience", "music"]
     assert handler.on_parameter.call_args.args[0].value == 1.0
     assert handler.on_switch.call_args.args[0].value == "grass"
     assert handler.on_event.call_args.args[0].name == "shot"
@@ -183,8 +188,8 @@ def test_a_raw_msgpack_peer_can_play_a_whole_session(
         pass  # the one that is sent every second
     assert (status["underruns"], status["bank_ready"], status["bank_wanted"]) == (2, 7, 12)
     assert (status["events_late"], status["events_missed"]) == (3, 0)
-    kinds = ("prompts", "parameters", "switches", "events", "buses", "listeners")
-    assert [status[kind] for kind in (*kinds, "snapshots")] == [1] * 6 + [2]
+    kinds = ("layers", "parameters", "switches", "events", "buses", "listeners")
+    assert [status[kind] for kind in (*kinds, "prompts", "snapshots")] == [1] * 6 + [2] * 2
     assert (status["frames"], status["errors"], status["dropped"]) == (1, 0, 0)
     client.say(pack({"type": "bye", "time": 13.0}))
     client.say(pack(PROMPT))
@@ -204,7 +209,9 @@ def test_random_bytes_never_raise_and_are_always_answered(data: bytes) -> None:
 FIELD = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(), st.binary()
 )
-MESSAGES = st.sampled_from([HELLO, PROMPT, EVENT, FRAME, PARAMETER, SWITCH, BUS, PUSH, LISTENER])
+MESSAGES = st.sampled_from(
+    [HELLO, BLEND, LAYERS, EVENT, FRAME, PARAMETER, SWITCH, BUS, PUSH, LISTENER]
+)
 
 
 @settings(deadline=None)
@@ -225,7 +232,7 @@ def test_messages_with_one_field_replaced_never_raise(
 @settings(deadline=None)
 @given(data=st.binary(max_size=64), cut=st.integers(0, 63))
 def test_damaged_messages_never_raise(data: bytes, cut: int) -> None:
-    whole = pack(PROMPT | {"guidance": 3.0})
+    whole = pack(BLEND | {"guidance": 3.0})
     open_connection().receive(whole[:cut] + data + whole[cut + len(data) :], 2.0)
 
 

@@ -89,7 +89,7 @@ def wire(kind: inspect.Type) -> str:
 
 def shown_default(field: inspect.Field) -> str:
     if field.default_factory is not NODEFAULT:
-        return "[]"
+        return "{}" if field.default_factory is dict else "[]"
     match field.default:
         case None:
             return "nil"

@@ -16,6 +16,7 @@ from diegetic_bridge import (
     Event,
     Frame,
     Hello,
+    Layers,
     Parameter,
     ParameterSpec,
     Ping,
@@ -85,6 +86,8 @@ def open_link(ttl: float = 10.0, now: float = 20.0) -> Link:
         HELLO,
         Frame(2, 1, 3.0, bytes(8), "bgra8", 8, "bottom"),
         Prompt("rain", 1.0, 3.0),
+        Prompt("rain", 1.0, None, 3.0, {"wind": 1.0, "fire": 0.5}, 2.0),
+        Layers(["music", "foley"], 1.0),
         Parameter("threat", 0.5, 1.0, 0.25),
         Switch("surface", "grass", 1.0),
         shot(7),
@@ -117,6 +120,11 @@ def test_replies_of_a_later_server_are_passed_over() -> None:
 def test_a_parameter_needs_a_range_around_its_default(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         ParameterSpec("threat", **wrong)
+
+
+def test_a_peer_of_the_first_days_has_one_prompt_of_no_ramp() -> None:
+    prompt = decode(msgpack.packb({"type": "prompt", "text": "rain", "time": 1}))
+    assert prompt == Prompt("rain", 1.0, None, 1.0, {}, 0.0)
 
 
 # --- the server's half
@@ -254,11 +262,13 @@ def test_states_coalesce_and_everything_keeps_its_order() -> None:
     link = Link(HELLO, 10.0)
     for message in (
         Prompt("rain", 1.0),
+        Layers(["music"], 1.0),
         Parameter("threat", 0.1, 1.0),
         shot(1, 1.0),
         Parameter("threat", 0.9, 2.0),
         Switch("threat", "high", 2.0),
         shot(2, 2.0),
+        Layers([], 2.0),
     ):
         link.say(message)
     link.connected(3.0)
@@ -270,6 +280,7 @@ def test_states_coalesce_and_everything_keeps_its_order() -> None:
         Parameter("threat", 0.9, 2.0),
         Switch("threat", "high", 2.0),
         shot(2, 2.0),
+        Layers([], 2.0),
     ]
 
 

@@ -9,19 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 from rich.console import Console
 
 from diegetic import cli, sink
 from diegetic.cli import doctor, serve, shared
+from diegetic.cli.render import blended
 from diegetic.cli.status import status_lines
 from diegetic.errors import DeviceError, DiegeticError
 from diegetic.output import choose_output
 from diegetic.server import ServerStatus
 from diegetic.session import Session
 from diegetic.sink import ClockSink, DeviceInfo, DeviceSink
+from diegetic.snapshot import Conditioning, Snapshot
 from tone_generator import ToneGenerator, plain_conditioner
 
-MINE = ["demo", "render", "sonify", "serve", "devices", "doctor"]
+MINE = ["demo", "render", "extend", "inpaint", "sonify", "serve", "devices", "doctor"]
 
 
 @pytest.fixture
@@ -62,6 +65,13 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["render", "rain", "-o", "x.wav", "--seconds", "nan"],
         ["render", "rain", "-o", "x.wav", "--nfe", "0"],
         ["render", "rain", "-o", "x.wav", "--backend", "abacus"],
+        ["render", "rain", "-o", "x.wav", "--layers", "ambience,drums"],
+        ["render", "rain", "-o", "x.wav", "--layers", ""],
+        ["extend", "a.wav"],
+        ["extend", "a.wav", "-o", "x.wav", "--seconds", "0"],
+        ["inpaint", "a.wav", "-o", "x.wav", "--start", "1"],
+        ["inpaint", "a.wav", "-o", "x.wav", "--start", "1", "--end", "later"],
+        ["sonify", "a.mp4", "-o", "x.mp4", "--layers", "drums"],
         ["serve", "--device", "1", "--no-device"],
     ],
 )
@@ -121,6 +131,85 @@ def test_render_writes_what_was_asked_for(
     info = soundfile.info(path)
     assert (info.frames, info.samplerate, info.channels) == (24_000, 48_000, 2)
     assert str(path) in capsys.readouterr().out
+
+
+def test_render_blends_prompts_and_chooses_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(generator=ToneGenerator(), conditioner=plain_conditioner)
+    monkeypatch.setattr(shared, "open_session", lambda arguments: session)
+    words = ["render", "rain on a roof:3", "wind", "-o", str(tmp_path / "a.wav")]
+    assert cli.main([*words, "--seconds", "0.1", "--layers", "ambience, music"]) == 0
+    [record] = session.records()
+    assert (record.prompt, record.blend) == ("rain on a roof", (("wind", 0.25),))
+    assert record.layers == {"ambience", "music"}
+
+
+@pytest.mark.parametrize(
+    ("words", "prompt"),
+    [
+        (["rain"], "rain"),
+        (["a train at 12:30"], "a train at 12:30"),  # alone, it has no weight
+        (["rain", "wind"], {"rain": 1.0, "wind": 1.0}),
+        (["rain:3", "wind:0.5"], {"rain": 3.0, "wind": 0.5}),
+        (["Title: rain", "a: b: 2"], {"Title: rain": 1.0, "a: b": 2.0}),
+        (["at 12:30:1", "wind:nan"], {"at 12:30": 1.0, "wind:nan": 1.0}),
+        (["rain:1", "rain:2"], {"rain": 3.0}),
+        (["rain:", ":3"], {"rain:": 1.0, "": 3.0}),
+    ],
+)
+def test_a_weight_is_a_number_behind_the_last_colon(
+    words: list[str], prompt: str | dict[str, float]
+) -> None:
+    assert blended(words) == prompt
+
+
+@pytest.mark.usefixtures("tones")
+@pytest.mark.parametrize("words", [["rain:0", "wind"], list("abcd"), ["rain", ":3"]])
+def test_prompts_that_cannot_be_blended_are_one_line(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "a.wav"
+    assert cli.main(["render", *words, "-o", str(target)]) == cli.USAGE_ERROR
+    assert capsys.readouterr().err.startswith("diegetic: ")
+    assert not target.exists()
+
+
+def test_render_shows_a_picture_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Snapshot] = []
+
+    def conditioner(snapshot: Snapshot) -> Conditioning:
+        seen.append(snapshot)
+        return plain_conditioner(snapshot)
+
+    session = Session(generator=ToneGenerator(), conditioner=conditioner)
+    monkeypatch.setattr(shared, "open_session", lambda arguments: session)
+    Image.new("RGB", (64, 48), (10, 200, 30)).save(tmp_path / "meadow.png")
+    words = ["render", "--image", str(tmp_path / "meadow.png"), "-o", str(tmp_path / "a.wav")]
+    assert cli.main([*words, "--seconds", "1"]) == 0
+    assert len(seen) == 7
+    for snapshot in seen:
+        assert snapshot.frames[-1].time == snapshot.t0
+        assert snapshot.frames[-1].pixels.shape == (72, 128, 3)
+        np.testing.assert_allclose(snapshot.frames[-1].pixels[36, 64], (10, 200, 30), atol=3)
+
+
+@pytest.mark.usefixtures("tones")
+def test_render_needs_words_or_a_picture_that_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    for words, complaint in (
+        ([], "expected a prompt or --image"),
+        (["--image", str(tmp_path / "text.png")], f"cannot read {tmp_path / 'text.png'}"),
+        (["--image", str(tmp_path / "none.png")], f"cannot read {tmp_path / 'none.png'}"),
+    ):
+        target = tmp_path / "a.wav"
+        assert cli.main(["render", *words, "-o", str(target)]) == cli.USAGE_ERROR
+        assert capsys.readouterr().err.startswith(f"diegetic: {complaint}")
+        assert not target.exists()
 
 
 @pytest.mark.usefixtures("tones")

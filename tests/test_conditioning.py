@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from diegetic.conditioning import Conditioner
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.snapshot import (
+    BLEND_TOKENS,
     EVENT_SLOTS,
     EVENT_TOKENS,
     FRAME_SLOTS,
     FRAME_TOKENS,
+    LAYER_TOKENS,
+    LAYERS,
     PARAMETER_SLOTS,
     PARAMETER_TOKENS,
     SLOTS,
@@ -77,6 +80,7 @@ def test_a_full_snapshot_fills_the_slots_in_their_order(
             T0,
             T1,
             prompt="rain on a roof",
+            layers=frozenset({"music"}),
             guidance=2.5,
             parameters={"threat": 0.75},
             switches={"surface": "grass"},
@@ -94,17 +98,31 @@ def test_a_full_snapshot_fills_the_slots_in_their_order(
     np.testing.assert_array_equal(out.words, expected.words)
     np.testing.assert_array_equal(out.frames, expected.frames)
 
-    present = [0, 1, 2, 3, 4, SWITCH_0, PARAMETER_0, EVENT_0, EVENT_0 + 1, FRAME_0, FRAME_0 + 1]
-    assert np.flatnonzero(out.present).tolist() == present
-    values = {PARAMETER_0: 0.75, EVENT_0: 0.501187, EVENT_0 + 1: 1.0}
+    said = [0, 1, 2, 3, 4, LAYER_TOKENS.start + LAYERS.index("music"), SWITCH_0, PARAMETER_0]
+    happened = [EVENT_0, EVENT_0 + 1, FRAME_0, FRAME_0 + 1]
+    assert np.flatnonzero(out.present).tolist() == said + happened
+    values = {0: 1.0, PARAMETER_0: 0.75, EVENT_0: 0.501187, EVENT_0 + 1: 1.0}
     times = {EVENT_0: -0.5, EVENT_0 + 1: 0.05, FRAME_0: -0.7, FRAME_0 + 1: 0.1}
     assert out.values == pytest.approx([values.get(slot, 0.0) for slot in range(SLOTS)])
     assert out.times == pytest.approx([times.get(slot, 0.0) for slot in range(SLOTS)], abs=1e-6)
     assert out.guidance == 2.5
 
 
+def test_further_prompts_take_their_share_and_the_words_of_the_first_alone_are_hidden(
+    conditioner: Conditioner, text: TextEncoder
+) -> None:
+    blend = (("wind", 0.3), ("thunder", 0.2))
+    out = conditioner(Snapshot(T0, T1, prompt="rain on a roof", blend=blend))
+    begin = BLEND_TOKENS.start
+    assert np.flatnonzero(out.present).tolist() == [0, begin, begin + 1]
+    assert out.values[[0, begin, begin + 1]] == pytest.approx([0.5, 0.3, 0.2])
+    np.testing.assert_array_equal(out.words[begin], text.encode("wind")[0])
+    np.testing.assert_array_equal(out.words[begin + 1], text.encode("thunder")[0])
+
+
 def test_the_layout_is_as_the_model_was_trained() -> None:
-    assert (SWITCH_0, PARAMETER_0, EVENT_0, FRAME_0) == (12, 14, 17, 21)
+    starts = (BLEND_TOKENS.start, LAYER_TOKENS.start, SWITCH_0, PARAMETER_0, EVENT_0, FRAME_0)
+    assert starts == (12, 14, 17, 19, 22, 26)
     assert FRAME_0 == WORD_SLOTS
     assert FRAME_0 + FRAME_SLOTS == SLOTS
 

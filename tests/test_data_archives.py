@@ -36,6 +36,16 @@ def test_sound_lump_of_a_wad_becomes_a_wav_without_padding(tmp_path: Path) -> No
     assert struct.unpack_from("<I", members["DSPISTOL.wav"], 24)[0] == 11025
 
 
+def test_music_lump_of_a_wad_is_taken_if_it_is_midi(tmp_path: Path) -> None:
+    midi, other = b"MThd" + bytes(10), b"MUS\x1a" + bytes(10)
+    header = struct.pack("<4sII", b"IWAD", 2, 12 + len(midi + other))
+    rows = struct.pack("<II8s", 12, len(midi), b"D_E1M1")
+    rows += struct.pack("<II8s", 12 + len(midi), len(other), b"D_E1M2")
+    path = tmp_path / "game.wad"
+    path.write_bytes(header + midi + other + rows)
+    assert dict(read_members(path, everything)) == {"D_E1M1.mid": midi}
+
+
 def test_title_of_a_cat_sample_becomes_its_name(tmp_path: Path) -> None:
     title = b'"Good Year". By someone.\0'
     body = b"RIFFdata"
@@ -103,6 +113,18 @@ def test_damage_is_named_and_never_a_crash(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"broken.{suffix}"
     path.write_bytes(b"\x1e\x8cIWAD" + bytes(range(7, 200)))
     with pytest.raises(MediaError, match=r"broken\.\w+ is damaged"):
+        list(read_members(path, everything))
+
+
+def test_a_locked_zip_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "locked.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.ogg", b"a")
+    raw = bytearray(path.read_bytes())
+    raw[6] |= 1  # the flag of a password, in the member's head and in the directory
+    raw[raw.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(raw)
+    with pytest.raises(MediaError, match=r"locked\.zip is damaged: .*password"):
         list(read_members(path, everything))
 
 

@@ -65,6 +65,21 @@ def make_deb(root: Path) -> Path:
 
 
 @needs_dpkg
+def test_a_package_is_unpacked_again_when_the_catalogue_has_grown(
+    tmp_path: Path, catalogue: list[catalog.Clip]
+) -> None:
+    make_deb(tmp_path)
+    door = catalogue.pop(1)
+    fetch.fetch(tmp_path / "data")
+    file = fetch.package_folder(tmp_path / "data", "tinysounds") / door.path
+    assert not file.exists()
+    catalogue.insert(1, door)
+    (result,) = fetch.fetch(tmp_path / "data")
+    assert file.read_bytes() == b"door"
+    assert result.found == 3
+
+
+@needs_dpkg
 def test_mismatch_and_loss_are_listed_and_the_rest_is_unpacked(
     tmp_path: Path, catalogue: list[catalog.Clip]
 ) -> None:
@@ -100,7 +115,26 @@ def test_damaged_package_is_a_problem_and_can_be_fetched_again(
     assert "damaged" in result.problem
     assert len(result.missing) == len(catalogue)
     assert fetch.read_fetched(tmp_path / "data", "tinysounds") is None
+    assert fetch.read_problem(tmp_path / "data", "tinysounds") == result.problem
+    assert not deb.exists()  # so that a second run downloads it again
     deb.write_bytes(whole)
+    assert fetch.fetch(tmp_path / "data")[0].problem == ""
+    assert fetch.read_problem(tmp_path / "data", "tinysounds") == ""
+
+
+@needs_dpkg
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_stops_the_fetch_and_is_not_taken_for_damage(
+    tmp_path: Path, catalogue: list[catalog.Clip]
+) -> None:
+    deb = make_deb(tmp_path)
+    target = fetch.package_folder(tmp_path / "data", "tinysounds") / "usr/share/tiny/rain.ogg"
+    target.parent.mkdir(parents=True)
+    target.symlink_to("/dev/full")
+    with pytest.raises(DiegeticError, match=r"tinysounds cannot be written .*No space left"):
+        fetch.fetch(tmp_path / "data")
+    assert deb.exists()
+    target.unlink()
     assert fetch.fetch(tmp_path / "data")[0].problem == ""
 
 

@@ -13,6 +13,7 @@ from tone_generator import FakeSink, ToneGenerator, plain_conditioner
 
 HOP = 7680
 LOOKAHEAD = StreamConfig().lookahead_samples
+OVERLAP = StreamConfig().overlap_samples
 
 
 class Stage:
@@ -104,7 +105,7 @@ def test_a_change_is_heard_as_soon_as_a_chunk_can_be_made(moment: float) -> None
     np.testing.assert_allclose(
         sound[before], stage.tone("rain", before.start, before.stop), atol=1e-5
     )
-    after = slice(first.heard_from + 1920, first.heard_from + 20_000)
+    after = slice(first.heard_from + OVERLAP, first.heard_from + 20_000)
     expected = stage.tone("storm front", after.start, after.stop)
     np.testing.assert_allclose(sound[after], expected, atol=1e-5)
     # looked at every 5 ms; here the fake device also takes sound in lumps of 5 ms
@@ -123,10 +124,10 @@ def test_a_generator_that_stalls_in_the_new_future_is_covered_by_the_old_one() -
     stage.sink.pass_time(stage.sink.buffered() / RATE - 0.06)
     sound = stage.sink.sound[:, 0]
     end = stage.session.records()[-1].start_sample + HOP
-    new = stage.tone("storm front", splice + 1920, end)
-    np.testing.assert_allclose(sound[splice + 1920 : end], new, atol=1e-5)
-    old = stage.tone("rain", end + 1920, stage.sink.read)
-    np.testing.assert_allclose(sound[end + 1920 : stage.sink.read], old, atol=1e-5)
+    new = stage.tone("storm front", splice + OVERLAP, end)
+    np.testing.assert_allclose(sound[splice + OVERLAP : end], new, atol=1e-5)
+    old = stage.tone("rain", end + OVERLAP, stage.sink.read)
+    np.testing.assert_allclose(sound[end + OVERLAP : stage.sink.read], old, atol=1e-5)
     stage.run(1.0)
     skipped = stage.session.metrics.counts()["chunks skipped"]  # they were never made
     assert skipped > 0
@@ -167,6 +168,39 @@ def test_what_is_no_different_takes_nothing_back() -> None:
     stage.session.set_parameter("threat", 0.9)
     stage.live.step()
     assert stage.made == made + 1
+
+
+def test_a_prompt_that_is_said_every_tick_is_heard_no_later() -> None:
+    stage = Stage(cost=0.03)
+    stage.session.set_prompt("rain")
+    stage.run(1.0)
+    made = stage.made
+    stage.session.set_prompt("storm front")
+    stage.session.set_prompt("storm front")
+    stage.live.step()
+    assert stage.made == made + 1
+
+
+def test_layers_and_mixes_take_the_future_back_as_prompts_do() -> None:
+    stage = Stage(cost=0.03)
+    stage.session.set_prompt("rain")
+    stage.run(1.0)
+    for change in (
+        lambda: stage.session.set_layers(["music"]),
+        lambda: stage.session.set_prompt({"rain": 0.95, "wind": 0.05}),
+        lambda: stage.session.set_prompt("wind", ramp=0.5),
+    ):
+        made = stage.made
+        change()
+        stage.live.step()
+        assert stage.made == made + 1
+        stage.run(1.0)
+    made = stage.made
+    stage.session.set_layers(["music", "music"])
+    stage.session.set_prompt({"wind": 7})
+    stage.session.set_prompt("rain", ramp=2.0)
+    stage.live.step()
+    assert stage.made == made
 
 
 def test_the_same_timed_inputs_give_the_same_samples() -> None:

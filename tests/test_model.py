@@ -7,7 +7,7 @@ from torch import Tensor
 from diegetic.codec import BANDS, FRAMES_PER_LATENT, LAG
 from diegetic.config import LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
 from diegetic.model.decoder import Decoder, roughness
-from diegetic.model.dit import BLOCKS, HEAD_DIM, HEADS, HIDDEN, Cross, DiT, Memory
+from diegetic.model.dit import BLOCKS, HEAD_DIM, HEADS, HIDDEN, MODALITIES, Cross, DiT, Memory
 from diegetic.model.inverse import synthesise
 from diegetic.model.spectral import (
     band_levels,
@@ -17,7 +17,7 @@ from diegetic.model.spectral import (
     to_left_right,
     to_mid_side,
 )
-from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
+from diegetic.snapshot import BLEND_TOKENS, FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
 from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_cross
 
 CONFIG = StreamConfig()
@@ -102,6 +102,35 @@ def test_absent_slots_are_not_seen(dit: DiT) -> None:
         latents, one, one, Cross(other_keys, other_stacked, bias, other_gist), prefix
     )
     torch.testing.assert_close(first, second, atol=0, rtol=0)
+
+
+@torch.no_grad()
+def test_a_modality_that_says_nothing_shows_its_null_token_instead(dit: DiT) -> None:
+    words, frames, values, times, present = said(1)
+    starts = torch.tensor([0, *MODALITIES]).cumsum(0)
+    for modality in range(len(MODALITIES)):
+        present[:] = 1
+        present[:, starts[modality] : starts[modality + 1]] = 0
+        _, _, bias, _ = dit.conditioning(words, frames, values, times, present)
+        nulls = bias[0, SLOTS:] == 0
+        assert nulls.tolist() == [k == modality for k in range(len(MODALITIES))]
+
+
+@torch.no_grad()
+def test_the_prompts_steer_by_their_shares(dit: DiT) -> None:
+    words, frames, values, times, present = said(1)
+    present[:] = 0
+    present[:, [0, BLEND_TOKENS.start]] = 1
+    words[:, BLEND_TOKENS.start], times[:] = words[:, 0], 0
+    values[:, 0], values[:, BLEND_TOKENS.start] = 0.25, 0.75
+
+    def gist(order: list[int]) -> Tensor:
+        mixed = values.clone()
+        mixed[:, [0, BLEND_TOKENS.start]] = values[:, [[0, BLEND_TOKENS.start][k] for k in order]]
+        return dit.conditioning(words, frames, mixed, times, present)[3]
+
+    # The same text twice: it does not matter which slot says how much of it.
+    torch.testing.assert_close(gist([0, 1]), gist([1, 0]))
 
 
 @torch.no_grad()

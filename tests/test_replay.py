@@ -6,27 +6,43 @@ import numpy as np
 import pytest
 
 from diegetic import Session
+from diegetic.bank import EventSpec
 from diegetic.errors import DiegeticError, MediaError
 from diegetic.mixer.limiter import DELAY
 from diegetic.replay import replay
-from diegetic.snapshot import FloatArray
+from diegetic.snapshot import LAYERS, Conditioning, FloatArray, Snapshot
 from test_live import Stage
 from tone_generator import ToneGenerator, plain_conditioner
 
 
+def telling(snapshot: Snapshot) -> Conditioning:
+    """Let the pitch tell of the prompts, their shares and the layers."""
+    conditioning = plain_conditioner(snapshot)
+    conditioning.words[0, 0] += sum(len(text) * share for text, share in snapshot.blend)
+    conditioning.words[0, 0] += sum(2.0 ** LAYERS.index(layer) for layer in snapshot.layers)
+    return conditioning
+
+
 def heard_again(path: Path) -> FloatArray:
-    return replay(path, generator=ToneGenerator(), conditioner=plain_conditioner)
+    return replay(path, generator=ToneGenerator(), conditioner=telling)
 
 
 def test_a_session_full_of_changes_replays_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "session.journal"
-    session = Session(generator=ToneGenerator(), conditioner=plain_conditioner, record=path)
+    session = Session(generator=ToneGenerator(), conditioner=telling, record=path)
     stage = Stage(cost=0.05, session=session)
     rng = np.random.default_rng(7)
     stage.session.declare_parameter("threat")
     stage.session.declare_switch("surface", ["grass", "stone"])
     for index in range(80):
         stage.session.set_prompt("rain" * int(rng.integers(1, 5)))
+        if index % 3 == 0:
+            weights = {"wind": float(rng.uniform(0.1, 1)), "a stream": float(rng.uniform(0.1, 1))}
+            stage.session.set_prompt(weights, ramp=float(rng.choice([0.0, 0.3, 3.0])))
+        if index > 20 and index % 7 == 4:
+            stage.session.set_layers(rng.choice(LAYERS, int(rng.integers(0, 3))))
+        if index == 3:
+            stage.session.declare_event(EventSpec("door"))
         stage.session.set_parameter("threat", float(rng.uniform()), 0.1)
         stage.session.set_switch("surface", str(rng.choice(["grass", "stone"])))
         stage.post(f"shot {index}")
@@ -57,6 +73,17 @@ def test_reading_replays_and_a_cut_file_gives_what_it_has(tmp_path: Path) -> Non
     assert np.abs(bed[:-DELAY] - whole[DELAY:]).max() < 1e-6  # read is mixed, the limiter is late
     path.write_bytes(path.read_bytes()[:-5])
     assert np.array_equal(heard_again(path), bed[: 3 * 7680])
+
+
+def test_a_replay_knows_from_when_on_foley_was_the_banks(tmp_path: Path) -> None:
+    path = tmp_path / "session.journal"
+    with Session(generator=ToneGenerator(), conditioner=telling, record=path) as session:
+        session.set_prompt("rain")
+        first = session.read(0.32)
+        session.declare_event(EventSpec("shot"))
+        whole = np.concatenate([first, session.read(0.64)])
+        assert [len(record.layers) for record in session.records()] == [0, 0, 2, 2, 2, 2]
+    assert np.abs(heard_again(path)[:-DELAY] - whole[DELAY:]).max() < 1e-6
 
 
 def test_the_shipped_networks_replay_bit_for_bit(tmp_path: Path) -> None:
@@ -95,7 +122,7 @@ def test_a_journal_of_another_format_or_other_weights_is_refused(tmp_path: Path)
     header["format"] = 99
     changed = msgspec.msgpack.encode(header)
     path.write_bytes(struct.pack("<I", len(changed)) + changed + data[4 + length :])
-    with pytest.raises(MediaError, match="format 1, got 99"):
+    with pytest.raises(MediaError, match="format 2, got 99"):
         heard_again(path)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diegetic.revision import Outlook, Revision, plan
+from diegetic.revision import JUMP, Outlook, Revision, material, plan
 
 HOP, FADE = 7680, 1920
 CALM = Outlook(
@@ -59,6 +59,14 @@ def test_nothing_is_made_again_without_allowance() -> None:
 def test_a_state_that_is_not_kept_cannot_be_gone_back_to() -> None:
     assert plan(replace(CALM, boundaries=(3 * HOP, 4 * HOP))) is None
     assert plan(replace(CALM, boundaries=())) is None
+
+
+def test_what_moves_little_within_a_hop_waits_for_the_coming_chunk() -> None:
+    assert material(JUMP, 0.0, 0.16)
+    assert not material(JUMP - 0.01, 0.0, 0.16)
+    assert material(1.0, 1.0, 0.16)
+    assert not material(1.0, 1.2, 0.16)
+    assert material(JUMP, 0.1, 0.16)  # all of it within the hop
 
 
 @given(

@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from diegetic import StreamConfig, crossfade
-from diegetic.snapshot import FloatArray
-from tone_generator import ToneGenerator, plain_conditioner
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-import seams
-from seam_features import FEATURES, describe, fade_step
-from seam_metrics import (
+from diegetic.evaluation.seam_features import FEATURES, describe, fade_step
+from diegetic.evaluation.seam_metrics import (
     Places,
     Recording,
     classify,
@@ -22,6 +17,11 @@ from seam_metrics import (
     permutation_test,
     told_by,
 )
+from diegetic.snapshot import FloatArray
+from tone_generator import ToneGenerator, plain_conditioner
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import seams
 
 HOP, OVERLAP = 7680, 1920
 CONFIG = StreamConfig()
@@ -247,7 +247,7 @@ def test_every_steady_seam_of_a_full_prefix_is_judged_with_the_sides_that_it_joi
         for fade, (out, into) in zip(recording.judged, recording.sides, strict=True):
             np.testing.assert_array_equal(out, into)  # a tone goes on
             np.testing.assert_allclose(
-                recording.samples[fade : fade + OVERLAP], out, atol=1e-5, rtol=0
+                recording.samples[fade : fade + CONFIG.overlap_samples], out, atol=1e-5, rtol=0
             )
     assert np.abs(fade_steps(recordings)).max() < 1e-3
 
@@ -257,7 +257,7 @@ def test_switch_seams_are_those_where_the_tone_changes(studio: seams.Studio) -> 
         assert len(recording.judged) == 2
         assert np.ptp(recording.judged) % (seams.SWITCH_HOPS * HOP) == 0
         for out, into in recording.sides:
-            assert (len(out), len(into)) == (OVERLAP, OVERLAP)
+            assert len(out) == len(into) == CONFIG.overlap_samples
 
 
 def test_ramp_seams_are_as_many_as_were_asked_for(studio: seams.Studio) -> None:
@@ -284,6 +284,7 @@ def test_the_exit_status_says_when_a_seam_is_told(
     monkeypatch.setattr(seams, "open_studio", lambda *arguments: studio)
     monkeypatch.setattr(seams, "switches", lambda *arguments: cut)
     monkeypatch.setattr(seams, "ramps", lambda *arguments: [])
+    monkeypatch.setattr(seams, "revoked", lambda *arguments: [])
     monkeypatch.setattr(sys, "argv", ["seams.py", "--seams", "36"])
     assert seams.main() == 1
 

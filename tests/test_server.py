@@ -3,6 +3,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,11 +11,24 @@ import soundfile
 
 from diegetic.bank import files
 from diegetic.errors import DeviceError, DiegeticError, MediaError
+from diegetic.prompts import MAX_PROMPT
 from diegetic.server import Server
 from diegetic.session import Session
 from diegetic.sink import ClockSink, Sink
+from diegetic.snapshot import BLEND_SLOTS, LAYERS
 from diegetic_bridge.client import Client
-from diegetic_bridge.messages import Error, ParameterSpec, PcmSpec, SwitchSpec, Welcome
+from diegetic_bridge.messages import (
+    MAX_BLEND,
+    Error,
+    Layer,
+    ParameterSpec,
+    PcmSpec,
+    Prompt,
+    SwitchSpec,
+    Welcome,
+    decode,
+    encode,
+)
 from tone_generator import FakeSink, ToneGenerator, plain_conditioner
 
 
@@ -86,6 +100,46 @@ def test_what_an_engine_says_is_heard_and_measured(tmp_path: Path) -> None:
     sound, _ = soundfile.read(take)
     assert np.abs(sound).max() == pytest.approx(0.5, abs=0.01)
     assert np.abs(sound[-1]).max() < 1e-3  # faded out
+
+
+def test_an_engine_blends_prompts_and_chooses_layers() -> None:
+    with serve(ClockSink) as server:
+        with connect(server) as client:
+            client.set_prompt({"wind": 1, "rain": 3})
+            wait_until(lambda: server.status()["prompt"] == "rain 75%, wind 25%")
+            assert latest_layers(server) == {"ambience", "music"}  # shots are the bank's
+            client.set_prompt("fire", ramp=0.5)
+            client.set_layers(["music", "foley"])
+            wait_until(lambda: latest_layers(server) == {"music", "foley"})
+            client.set_layers([])
+            wait_until(lambda: latest_layers(server) == set())
+            wait_until(lambda: server.status()["prompt"] == "fire")
+        session = server.session
+        assert session is not None
+        shares = [dict(record.blend).get("wind", 0.0) for record in session.records()]
+        assert any(0.0 < share < 0.25 for share in shares)  # on its way
+        wait_until(lambda: not server.status()["playing"])
+        with Client(server.endpoint) as client:
+            client.set_prompt("footsteps")
+            wait_until(lambda: server.status()["prompt"] == "footsteps")
+            assert latest_layers(server) == set()  # no events: foley is the bed's
+
+
+def latest_layers(server: Server) -> set[str]:
+    assert server.session is not None
+    latest = server.session.latest_record
+    assert latest is not None
+    return set(latest.layers)
+
+
+def test_the_limits_of_the_bridge_are_those_of_the_world() -> None:
+    assert MAX_BLEND == BLEND_SLOTS
+    assert get_args(Layer) == LAYERS
+    longest = Prompt("x" * MAX_PROMPT, 0.0, blend={"y" * MAX_PROMPT: 1.0, "z" * MAX_PROMPT: 1e9})
+    make_session().set_prompt(longest.weights)
+    assert decode(encode(longest)) == longest
+    too_long = Prompt("x" * (MAX_PROMPT + 1), 0.0)
+    assert isinstance(decode(encode(too_long)), Error)
 
 
 def test_a_second_engine_is_refused_until_the_first_has_left() -> None:
@@ -223,9 +277,13 @@ def test_what_the_world_refuses_is_answered_and_the_session_lives() -> None:
         [error] = _errors(replies)
         assert error.code == "rejected"
         assert "mud" in error.message
+        client.set_prompt({"rain": 1, "  ": 1})
+        replies.clear()
+        wait_until(lambda: replies.extend(client.poll()) or _errors(replies) != [])
+        assert "must not be empty" in _errors(replies)[0].message
         client.set_switch("surface", "gravel")
         client.set_prompt("rain")
-        wait_until(lambda: server.status()["prompts"] == 1)
+        wait_until(lambda: server.status()["prompts"] == 2)
         assert server.status()["playing"]
 
 

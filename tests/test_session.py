@@ -12,10 +12,11 @@ from diegetic import DiegeticError, Session, StreamConfig
 from diegetic.bank import EventSpec
 from diegetic.mixer.commands import DeclareBus, PushSnapshot, SetBus
 from diegetic.mixer.limiter import DELAY
-from diegetic.snapshot import FloatArray
+from diegetic.snapshot import Conditioning, FloatArray, Snapshot
 from tone_generator import FakeSink, ToneGenerator, plain_conditioner
 
 HOP = 7680
+OVERLAP = StreamConfig().overlap_samples
 
 
 def make_session(seed: int = 0) -> Session:
@@ -40,7 +41,7 @@ def test_a_tone_passes_the_seams_unchanged() -> None:
     sound = read_in([1.0])
     tone = 0.5 * np.sin(2 * np.pi * 40 * np.arange(48_000) / 48_000)
     assert not sound[:DELAY].any()  # the limiter looks ahead
-    np.testing.assert_allclose(sound[DELAY + 1920 :, 0], tone[1920:-DELAY], atol=1e-6)
+    np.testing.assert_allclose(sound[DELAY + OVERLAP :, 0], tone[OVERLAP:-DELAY], atol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_samples_and_another_gives_others() -> None:
@@ -115,6 +116,47 @@ def test_an_event_on_the_bus_of_the_beds_is_left_to_the_bed() -> None:
         assert session.bank.progress().total.wanted == 0
 
 
+def test_the_bed_leaves_foley_to_the_bank_as_soon_as_an_event_is_declared_for_it() -> None:
+    with make_session() as session:
+        session.declare_event(EventSpec("thunder", bus="beds"))
+        session.read(0.16)
+        session.declare_event(EventSpec("shot"))
+        session.read(0.16)
+        session.post_event("thunder")  # of the bed: it needs foley
+        session.read(1.28)
+        session.set_layers(["foley"], sent=4.0)
+        session.read(0.16)
+        session.set_layers([])
+        session.read(0.16)
+        asked = [record.layers for record in session.records()]
+        under = frozenset({"ambience", "music"})
+        assert asked[:3] == [frozenset(), under, frozenset()]
+        assert asked[-3:] == [under, {"foley"}, frozenset()]
+        [change] = session.records()[-2].changes
+        assert (change.kind, change.name, change.sent) == ("layers", "foley", 4.0)
+
+
+def test_a_mix_of_prompts_reaches_the_generator_and_the_record() -> None:
+    said: list[Snapshot] = []
+
+    def conditioner(snapshot: Snapshot) -> Conditioning:
+        said.append(snapshot)
+        return plain_conditioner(snapshot)
+
+    with Session(generator=ToneGenerator(), conditioner=conditioner) as session:
+        session.set_prompt({"wind": np.float32(1), "rain": np.float32(3)})
+        session.read(0.16)
+        session.set_prompt("fire", ramp=0.32)
+        session.read(0.48)
+        first, second, _, last = session.records()
+    assert (first.prompt, first.blend) == ("rain", (("wind", 0.25),))
+    assert [change.name for change in first.changes] == ["rain 75%, wind 25%"]
+    assert second.prompt == "rain"
+    assert dict(second.blend) == pytest.approx({"fire": 0.25, "wind": 0.1875})
+    assert (last.prompt, last.blend) == ("fire", ())
+    assert [snapshot.blend for snapshot in said] == [r.blend for r in session.records()]
+
+
 def test_an_event_that_cannot_be_made_yet_is_left_to_the_bed() -> None:
     stream = FakeSink()
     with make_session() as session:
@@ -176,6 +218,9 @@ def test_parameters_switches_and_frames_reach_the_world() -> None:
             lambda: session.set_parameter("threat", float("nan")),
             lambda: session.set_switch("surface", "lava"),
             lambda: session.set_prompt("x" * 3000),
+            lambda: session.set_prompt({"rain": -1.0}),
+            lambda: session.set_prompt("rain", ramp=-1.0),
+            lambda: session.set_layers(["drums"]),
             lambda: session.push_frame(np.zeros((4, 6), np.uint8)),
         ):
             with pytest.raises(DiegeticError):

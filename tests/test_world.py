@@ -107,41 +107,6 @@ def test_a_parameter_moves_in_a_straight_line_from_where_it_is(world: World) -> 
     assert values == pytest.approx([0.2, 0.2, 0.35, 0.5, 0.8, 0.8])
 
 
-def test_a_ramp_that_interrupts_another_starts_at_the_present_value(world: World) -> None:
-    world.declare_parameter("threat")
-    world.set_parameter("threat", 1.0, ramp=1.0, at=0.0)
-    world.set_parameter("threat", 0.0, ramp=1.0, at=0.5)
-    values = [at_instant(world, time).parameters["threat"] for time in (0.25, 0.5, 1.0, 1.5)]
-    assert values == pytest.approx([0.25, 0.5, 0.25, 0.0])
-
-
-def test_ramps_do_not_depend_on_the_order_in_which_they_arrive(clock: Clock) -> None:
-    moves = [(0.0, 1.0), (0.5, 0.2), (0.9, 0.8)]
-    curves = []
-    for order in (moves, moves[::-1]):
-        world = World(clock)
-        world.declare_parameter("threat")
-        for at, value in order:
-            world.set_parameter("threat", value, ramp=1.0, at=at)
-        curves.append([at_instant(world, t / 10).parameters["threat"] for t in range(25)])
-    assert curves[0] == pytest.approx(curves[1])
-
-
-def test_a_long_ramp_survives_that_its_past_is_forgotten(world: World) -> None:
-    world.declare_parameter("threat")
-    world.set_parameter("threat", 1.0, ramp=100.0, at=0.0)
-    for second in range(100):
-        assert at_instant(world, second).parameters["threat"] == pytest.approx(second / 100)
-
-
-def test_a_message_from_before_all_memory_does_not_bend_a_ramp(world: World) -> None:
-    world.declare_parameter("threat")
-    world.set_parameter("threat", 1.0, ramp=100.0, at=0.0)
-    at_instant(world, 50.0)
-    world.set_parameter("threat", 0.7, at=-20.0)
-    assert at_instant(world, 50.0).parameters["threat"] == pytest.approx(0.5)
-
-
 def test_a_parameter_stays_within_its_range(world: World) -> None:
     world.declare_parameter("speed", minimum=-1.0, maximum=1.0)
     world.set_parameter("speed", 5.0)
@@ -302,6 +267,10 @@ def test_setters_tell_whether_anything_is_new(world: World) -> None:
     assert not world.set_prompt("")
     assert world.set_prompt("rain", at=0.0)
     assert not world.set_prompt(" rain ", at=1.0)
+    assert world.set_prompt({"rain": 3, "wind": 1}, at=2.0) == pytest.approx(0.25)
+    assert world.set_prompt({"wind": 2, "rain": 6}, at=3.0) == 0.0
+    assert world.set_prompt("wind", at=3.0, ramp=2.0) == pytest.approx(0.75)
+    assert world.set_prompt("wind", at=4.0) == pytest.approx(0.375)  # half of the way is left
     assert world.set_switch("surface", "grass")
     assert not world.set_switch("surface", "grass")
     assert world.set_guidance(3.0)
@@ -325,7 +294,9 @@ NAN = float("nan")
     ("method", "arguments", "message"),
     [
         ("set_prompt", ("x" * 2001,), "prompt must have at most 2000 characters, got 2001"),
-        ("set_prompt", (7,), "prompt must be text, got int"),
+        ("set_prompt", (7,), "prompt must be text, or texts and their weights, got int"),
+        ("set_prompt", ({"rain": -1.0},), "weight of 'rain' must be above 0, got -1.0"),
+        ("set_layers", (["drums"],), "layers must be .* ambience, music, foley, got 'drums'"),
         ("set_prompt", ("rain", NAN), "at must be a finite number, got nan"),
         ("set_guidance", (NAN,), "guidance must be a finite number from 1 to 5, got nan"),
         ("set_guidance", (-1.0,), "guidance must be .* got -1.0"),

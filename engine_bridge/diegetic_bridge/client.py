@@ -13,12 +13,13 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import msgspec
 
+from diegetic_bridge import arguments
 from diegetic_bridge.link import BankProgress, ClientStats, Link
 from diegetic_bridge.messages import (
     DEFAULT_ENDPOINT,
@@ -31,6 +32,7 @@ from diegetic_bridge.messages import (
     EventSpec,
     Frame,
     Hello,
+    Layers,
     Listener,
     Origin,
     Parameter,
@@ -67,12 +69,12 @@ Message = TypeVar("Message", bound=Said | Frame)
 class Client:
     """One engine's connection to the sound server at `endpoint`; closes with `close` or `with`.
 
-    States (prompt, parameters, switches, buses, snapshots, listener): the newest value counts, and
-    is sent again to a server that was restarted. Events arrive exactly once and in order at a
-    server, also over a broken connection; one that finds no server until `event_ttl` seconds after
-    its time is given up and counted, as is the oldest of more than 16,384, which `poll` tells. (A
-    server that dies between playing an event and acknowledging it leaves it to its successor.)
-    Frames: at most one waits, the newest; those it replaces are counted.
+    States (prompt, layers, parameters, switches, buses, snapshots, listener): the newest value
+    counts, and is sent again to a server that was restarted. Events arrive exactly once and in
+    order at a server, also over a broken connection; one that finds no server until `event_ttl`
+    seconds after its time is given up and counted, as is the oldest of more than 16,384, which
+    `poll` tells. (A server that dies between playing an event and acknowledging it leaves it to its
+    successor.) Frames: at most one waits, the newest; those it replaces are counted.
 
     Wrong arguments do not raise in the middle of a game: they are logged once and come out of
     `poll` as an `Error`, as do the server's.
@@ -152,14 +154,33 @@ class Client:
         with self._lock:
             return self._link.bank
 
-    def set_prompt(self, text: str, guidance: float | None = None) -> None:
-        """Say what should be heard; "" is silence. `guidance`: how strictly, None leaves it."""
-        about = {"text": text, "guidance": _number(guidance), "time": self._clock()}
-        self._say(self._checked(Prompt, about))
+    def set_prompt(
+        self,
+        prompt: str | Mapping[str, float],
+        guidance: float | None = None,
+        ramp: float = 0.0,
+    ) -> None:
+        """Say what should be heard; "" is silence.
+
+        Args:
+            prompt: words, or up to three texts and their weights: {"rain": 3, "wind": 1}.
+            guidance: how strictly; None leaves it.
+            ramp: seconds in which what is heard becomes that.
+        """
+        about = {
+            "guidance": arguments.number(guidance),
+            "ramp": arguments.number(ramp),
+            "time": self._clock(),
+        }
+        self._say(self._checked(Prompt, about | arguments.texts(prompt)))
+
+    def set_layers(self, layers: Iterable[str]) -> None:
+        """Have some of "ambience", "music" and "foley" heard in the endless sound; none is all."""
+        self._say(self._checked(Layers, {"layers": arguments.names(layers), "time": self._clock()}))
 
     def set_parameter(self, name: str, value: float, ramp: float = 0.0) -> None:
         """Move a declared parameter to `value` over `ramp` seconds."""
-        about = {"name": name, "value": _number(value), "ramp": _number(ramp)}
+        about = {"name": name, "value": arguments.number(value), "ramp": arguments.number(ramp)}
         self._say(self._checked(Parameter, about | {"time": self._clock()}))
 
     def set_switch(self, name: str, value: str) -> None:
@@ -191,11 +212,11 @@ class Client:
         about = {
             "id": event,
             "name": name,
-            "gain_db": _number(gain_db),
-            "position": _vector(position),
-            "occlusion": _number(occlusion),
+            "gain_db": arguments.number(gain_db),
+            "position": arguments.vector(position),
+            "occlusion": arguments.number(occlusion),
             "bus": bus,
-            "time": now if at is None else _number(at),
+            "time": now if at is None else arguments.number(at),
         }
         message = self._checked(Event, about)
         if message is not None and message.time - now > MAX_AHEAD:
@@ -216,20 +237,20 @@ class Client:
 
         `name`: declared, or one of "master", "beds" and "events". None leaves a thing as it is.
         """
-        about = {"name": name, "fade": _number(fade), "time": self._clock()}
+        about = {"name": name, "fade": arguments.number(fade), "time": self._clock()}
         if gain_db is not None or mute is None:
-            self._say(self._checked(Bus, about | {"gain_db": _number(gain_db)}))
+            self._say(self._checked(Bus, about | {"gain_db": arguments.number(gain_db)}))
         if mute is not None:
             self._say(self._checked(Bus, about | {"mute": mute}))
 
     def push_snapshot(self, name: str, fade: float = 0.0) -> None:
         """Bring in a declared snapshot of the mix over `fade` seconds; one that is in stays in."""
-        about = {"name": name, "fade": _number(fade), "time": self._clock()}
+        about = {"name": name, "fade": arguments.number(fade), "time": self._clock()}
         self._say(self._checked(PushSnapshot, about))
 
     def pop_snapshot(self, name: str, fade: float = 0.0) -> None:
         """Let a snapshot of the mix go over `fade` seconds; one that is not in stays out."""
-        about = {"name": name, "fade": _number(fade), "time": self._clock()}
+        about = {"name": name, "fade": arguments.number(fade), "time": self._clock()}
         self._say(self._checked(PopSnapshot, about))
 
     def set_listener(
@@ -243,9 +264,9 @@ class Client:
         `up` is the camera's, not the world's: that of one who looks straight down is level.
         """
         about = {
-            "position": _vector(position),
-            "forward": _vector(forward),
-            "up": _vector(up),
+            "position": arguments.vector(position),
+            "forward": arguments.vector(forward),
+            "up": arguments.vector(up),
             "time": self._clock(),
         }
         self._say(self._checked(Listener, about))
@@ -352,19 +373,3 @@ class Client:
             if about not in self._warned:
                 self._warned.add(about)
                 logger.warning("%s: %s: %s", reply.code, reply.field, reply.message)
-
-
-def _number(value: object) -> object:
-    """Return any kind of number as a float; what is none goes on to where errors are told."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return value
-
-
-def _vector(values: object) -> object:
-    """Return three numbers of any kind as floats, like `_number`."""
-    try:
-        return [_number(value) for value in values]  # type: ignore[attr-defined]
-    except TypeError:
-        return values

@@ -8,6 +8,7 @@ from diegetic_bridge.messages import (
     Event,
     Frame,
     Hello,
+    Layers,
     Listener,
     Parameter,
     PopSnapshot,
@@ -41,6 +42,9 @@ class Handler(Protocol):
 
     def on_prompt(self, message: Prompt, at: float, /) -> None:
         """The words for what should be heard have changed."""
+
+    def on_layers(self, message: Layers, at: float, /) -> None:
+        """Other layers of the endless sound are to be heard."""
 
     def on_parameter(self, message: Parameter, at: float, /) -> None:
         """A declared parameter moves."""

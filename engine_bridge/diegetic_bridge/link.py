@@ -4,11 +4,11 @@
                           ^ `--error, silence: again after a while
                           `--------------"no-hello"------'
 
-What the game says is kept by a key. A state (the prompt, a parameter, a switch, a bus, whether a
-snapshot is in, the listener) is kept for good, its newest value only; an event until it is
-acknowledged. Whenever a session opens, everything kept is sent again, in the order in which it was
-said: a restarted server is up to date at once, and one that was there all along knows an event by
-its id. A frame is kept only until a newer one comes.
+What the game says is kept by a key. A state (the prompt, the layers, a parameter, a switch, a bus,
+whether a snapshot is in, the listener) is kept for good, its newest value only; an event until it
+is acknowledged. Whenever a session opens, everything kept is sent again, in the order in which it
+was said: a restarted server is up to date at once, and one that was there all along knows an event
+by its id. A frame is kept only until a newer one comes.
 """
 
 import heapq
@@ -28,6 +28,7 @@ from diegetic_bridge.messages import (
     Event,
     Frame,
     Hello,
+    Layers,
     Listener,
     Parameter,
     Pcm,
@@ -283,7 +284,7 @@ class Link:
 
 def _key(message: Said) -> Key:
     match message:
-        case Prompt() | Listener():
+        case Prompt() | Layers() | Listener():
             return (type(message).__name__, "")
         case Parameter() | Switch():
             return (type(message).__name__, message.name)

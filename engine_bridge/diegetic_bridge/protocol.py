@@ -19,6 +19,7 @@ from diegetic_bridge.messages import (
     Event,
     Frame,
     Hello,
+    Layers,
     Listener,
     Parameter,
     Ping,
@@ -57,6 +58,7 @@ class Counts:
     frames: int = 0
     frames_conflated: int = 0
     prompts: int = 0
+    layers: int = 0
     parameters: int = 0
     switches: int = 0
     events: int = 0
@@ -248,6 +250,8 @@ class Connection:
                 self.counts.frames += 1
             case Prompt():
                 self.counts.prompts += 1
+            case Layers():
+                self.counts.layers += 1
             case Parameter():
                 self.counts.parameters += 1
             case Switch():

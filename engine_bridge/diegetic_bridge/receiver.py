@@ -14,6 +14,7 @@ from diegetic_bridge.messages import (
     Event,
     Frame,
     Hello,
+    Layers,
     Listener,
     Parameter,
     Pcm,
@@ -149,6 +150,8 @@ class Receiver:
             match effect.message:
                 case Prompt() as message:
                     handler.on_prompt(message, at)
+                case Layers() as message:
+                    handler.on_layers(message, at)
                 case Parameter() as message:
                     handler.on_parameter(message, at)
                 case Switch() as message:

@@ -1,6 +1,6 @@
 """The endless sound under everything: what is said about it, and the chunks that it is made of.
 
-    bridge's thread     set_prompt, set_parameter, …  -> World, Pending
+    bridge's thread     set_prompt, set_layers, …  -> World, Pending
     generator's thread  next_hop, go_back, skip, end
 
 One lock: a change and what is noted about it belong together.
@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 from diegetic import crossfade, journal
 from diegetic.config import CHANNELS, RATE, StreamConfig
 from diegetic.journal import Journal
+from diegetic.layers import some_layers
 from diegetic.metrics import KEEP, Metrics
 from diegetic.pending import Pending
-from diegetic.revision import JUMP, Revision
+from diegetic.prompts import LEAST_SHARE, Prompt, in_words, mix_of, prompt_and_blend
+from diegetic.revision import Revision, material
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot
 from diegetic.stream import Change, ChangeKind, ChunkRecord, StreamState, advance
 from diegetic.world import World
@@ -96,12 +98,30 @@ class Bed:
             self.world.declare_switch(name, values)
             self._write(journal.SwitchDeclared(name, list(values)))
 
-    def set_prompt(self, text: str, at: float | None, sent: float | None) -> None:
+    def leave_foley(self) -> None:
+        """Leave foley to something else, as far as nobody asks for it here."""
+        with self._lock:
+            if self.world.leave_foley():
+                self._write(journal.FoleyLeft())
+
+    def set_prompt(
+        self, prompt: Prompt, at: float | None, sent: float | None, ramp: float = 0.0
+    ) -> None:
         with self._lock:
             begin = self.now() if at is None else at
-            new = self.world.set_prompt(text, begin)
-            self._write(journal.Prompted(text, begin))
-            self._note("prompt", text, sent, at, new)
+            moved = self.world.set_prompt(prompt, begin, ramp=ramp)
+            self._write(journal.Prompted(_plain(prompt), begin, ramp))
+            worth = material(moved, ramp, self._config.hop) if ramp > 0 else moved >= LEAST_SHARE
+            name = in_words(*prompt_and_blend(mix_of(prompt)))
+            self._note("prompt", name, sent, at, worth)
+
+    def set_layers(self, layers: Iterable[str], at: float | None, sent: float | None) -> None:
+        wanted = some_layers(layers)
+        with self._lock:
+            begin = self.now() if at is None else at
+            new = self.world.set_layers(wanted, at=begin)
+            self._write(journal.Layered(sorted(wanted), begin))
+            self._note("layers", ", ".join(sorted(wanted)), sent, at, new)
 
     def set_guidance(self, guidance: float, sent: float | None) -> None:
         with self._lock:
@@ -115,8 +135,7 @@ class Bed:
             begin = self.now()
             moved = self.world.set_parameter(name, value, ramp, begin)
             self._write(journal.Moved(name, value, ramp, begin))
-            within_hop = moved * min(1.0, self._config.hop / ramp if ramp > 0 else 1.0)
-            self._note("parameter", name, sent, None, within_hop >= JUMP)
+            self._note("parameter", name, sent, None, material(moved, ramp, self._config.hop))
 
     def set_switch(self, name: str, value: str, sent: float | None) -> None:
         with self._lock:
@@ -173,6 +192,8 @@ class Bed:
             changes=changes,
             repeated=len(repeated),
             parameters=dict(snapshot.parameters),
+            blend=snapshot.blend,
+            layers=snapshot.layers,
         )
         self._kept.append(_Kept(start, self._state))
         self._state = step.state
@@ -240,3 +261,10 @@ class Bed:
     def _write(self, entry: journal.Entry) -> None:
         if self._journal is not None:
             self._journal.add(entry)
+
+
+def _plain(prompt: Prompt) -> str | dict[str, float]:
+    """Return a valid prompt in types that a file can hold."""
+    if not isinstance(prompt, Mapping):
+        return str(prompt)
+    return {str(text): float(weight) for text, weight in prompt.items()}

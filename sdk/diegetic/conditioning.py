@@ -1,7 +1,7 @@
 """Turn what the world said into the token slots that the model sees.
 
-slot   0        1 .. 11   12 .. 13   14 .. 16     17 .. 20   21 .. 24
-       prompt   its words switches   parameters   events     frames
+slot   0        1 .. 11   12 .. 13         14 .. 16  17 .. 18  19 .. 21    22 .. 25  26 .. 29
+       prompt   its words further prompts  layers    switches  parameters  events    frames
 """
 
 import logging
@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.snapshot import (
+    BLEND_SLOTS,
+    BLEND_TOKENS,
     DEFAULT_GUIDANCE,
     EVENT_SLOTS,
     EVENT_TOKENS,
     FRAME_SLOTS,
     FRAME_TOKENS,
+    LAYER_TOKENS,
+    LAYERS,
     PARAMETER_SLOTS,
     PARAMETER_TOKENS,
     SILENCE,
@@ -69,16 +73,29 @@ class Conditioner:
         the null conditioning would let the model make anything.
         """
         out = replace(null_conditioning(), guidance=snapshot.guidance)
-        words = self._text.encode(snapshot.prompt)
-        out.words[:TEXT_SLOTS] = words
-        out.present[:TEXT_SLOTS] = words.any(axis=1)
+        self._fill_prompts(out, snapshot)
         self._fill_switches(out, snapshot.switches)
         self._fill_events(out, snapshot)
         self._fill_frames(out, snapshot)
         if not out.present.any():
             return self.silence(snapshot.guidance)
         self._fill_parameters(out, snapshot.parameters)
+        for slot, layer in enumerate(LAYERS, LAYER_TOKENS.start):
+            out.present[slot] = layer in snapshot.layers
         return out
+
+    def _fill_prompts(self, out: Conditioning, snapshot: Snapshot) -> None:
+        words = self._text.encode(snapshot.prompt)
+        out.words[:TEXT_SLOTS] = words
+        out.present[:TEXT_SLOTS] = words.any(axis=1)
+        out.values[0] = float(out.present[0])
+        if not snapshot.blend:
+            return
+        out.present[1:TEXT_SLOTS] = False  # the words would tell of one prompt alone
+        for slot, (text, share) in enumerate(snapshot.blend[:BLEND_SLOTS], BLEND_TOKENS.start):
+            self._say(out, slot, text)
+            out.values[slot] = share
+            out.values[0] -= share
 
     def _fill_switches(self, out: Conditioning, switches: dict[str, str]) -> None:
         for slot, (name, value) in enumerate(self._newest("switches", switches, SWITCH_SLOTS)):

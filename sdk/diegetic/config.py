@@ -13,7 +13,7 @@ from diegetic.errors import DiegeticError
 RATE = 48_000
 CHANNELS = 2
 SAMPLES_PER_LATENT = 960
-LATENT_DIM = 64
+LATENT_DIM = 96
 LATENT_RATE = RATE / SAMPLES_PER_LATENT
 
 
@@ -32,7 +32,7 @@ class StreamConfig:
     """
 
     hop: float = 0.16
-    overlap: float = 0.04
+    overlap: float = 0.06
     prefix: float = 1.28
     lookahead: float = 0.2
 

@@ -1,14 +1,15 @@
 r"""Values over time: what held, what holds and what is planned.
 
-    Steps       ____|^^^^^^|______        prompt, guidance, switch
-    Parameter   ____/^^^^^^\______        ramps, each from where the last one was
+    Steps       ____|^^^^^^|______        guidance, layers, switch
+    Moving      ____/^^^^^^\______        parameter, prompts: ramps from where the last was
 
 Times are seconds of audio time. Nothing here locks: a World does.
 """
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 MAX_CHANGES = 4096  # kept of one value; the oldest go first
@@ -48,41 +49,58 @@ class Steps(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Ramp:
-    """A straight line from `start` at `at` to `target`, `seconds` later; then it stays."""
+class Ramp(Generic[T]):
+    """The way from `start` at `at` to `target`, `seconds` later; then it stays."""
 
     at: float
-    start: float
-    target: float
+    start: T
+    target: T
     seconds: float
 
-    def value(self, time: float) -> float:
-        if time >= self.at + self.seconds:
-            return self.target
-        return self.start + (self.target - self.start) * (time - self.at) / self.seconds
+
+class Moving(Steps[Ramp[T]]):
+    """A value that moves along ramps, each from wherever it was when the ramp began.
+
+    Args:
+        unsaid: what holds before the first ramp.
+        between: returns what lies between two values, a share in 0..1 of the way along.
+    """
+
+    def __init__(self, unsaid: T, between: Callable[[T, T, float], T]) -> None:
+        super().__init__()
+        self._unsaid = unsaid
+        self._between = between
+
+    def move(self, at: float, target: T, seconds: float) -> None:
+        """Plan a ramp that begins at `at`, from wherever the value is then."""
+        place = self.put(at, Ramp(at, self._unsaid, target, seconds))
+        for index in range(place, len(self._values)):  # those already planned start elsewhere now
+            start = self._on(self._values[index - 1], self._times[index]) if index else self._unsaid
+            self._values[index] = replace(self._values[index], start=start)
+
+    def value(self, time: float) -> T:
+        """Return what holds at `time`."""
+        change = self.last(time)
+        return self._on(change[1], time) if change else self._unsaid
+
+    def _on(self, ramp: Ramp[T], time: float) -> T:
+        """Return how far `ramp` has come at `time`, which is not before it."""
+        if time >= ramp.at + ramp.seconds:
+            return ramp.target
+        return self._between(ramp.start, ramp.target, (time - ramp.at) / ramp.seconds)
 
 
-class Parameter(Steps[Ramp]):
+class Parameter(Moving[float]):
     """A number in `minimum`..`maximum` that moves along ramps."""
 
     def __init__(self, minimum: float, maximum: float, default: float) -> None:
-        super().__init__()
+        super().__init__(default, _line)
         self.range = (minimum, maximum, default)
-
-    def move(self, at: float, target: float, seconds: float) -> None:
-        """Plan a ramp that begins at `at`, from wherever the value is then."""
-        place = self.put(at, Ramp(at, 0.0, target, seconds))
-        for index in range(place, len(self._values)):  # those already planned start elsewhere now
-            ramp, begin = self._values[index], self._times[index]
-            start = self._values[index - 1].value(begin) if index else self.range[2]
-            self._values[index] = Ramp(begin, start, ramp.target, ramp.seconds)
 
     def normalised(self, time: float) -> float:
         """Return the value at `time` as 0..1 of its range."""
-        minimum, maximum, default = self.range
-        change = self.last(time)
-        value = change[1].value(time) if change else default
-        return min(1.0, max(0.0, (value - minimum) / (maximum - minimum)))
+        minimum, maximum, _ = self.range
+        return min(1.0, max(0.0, (self.value(time) - minimum) / (maximum - minimum)))
 
 
 class Switch(Steps[str]):
@@ -91,3 +109,7 @@ class Switch(Steps[str]):
     def __init__(self, values: tuple[str, ...] | None) -> None:
         super().__init__()
         self.values = values
+
+
+def _line(start: float, target: float, share: float) -> float:
+    return start + (target - start) * share

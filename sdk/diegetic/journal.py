@@ -3,8 +3,8 @@
 A journal is a sequence of entries in the order in which they took effect. A live session decides by
 the clock when to take a future back; the decision is an entry, so a replay needs no clock:
 
-    Prompted, Turned, Moved, Posted, Shown     the game said something, from audio time `at` on
-    WentBack, Skipped, Made, Placed, Ended     the generator's next chunk, and where it was heard
+    Prompted, Layered, Turned, Moved, Posted, Shown   the game said something, from `at` on
+    WentBack, Skipped, Made, Placed, Ended            the next chunk, and where it was heard
 
 The file is a header and entries, each a MessagePack map behind its length (4 bytes, little endian);
 cut short, it ends with its last whole entry.
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from diegetic.config import StreamConfig
 from diegetic.errors import MediaError
 
-FORMAT = 1
+FORMAT = 2
 _LENGTH = struct.Struct("<I")
 _LONGEST = 64 * 1024 * 1024
 
@@ -55,10 +55,22 @@ class SwitchDeclared(msgspec.Struct, frozen=True, tag="switch declared"):
     values: list[str]
 
 
-class Prompted(msgspec.Struct, frozen=True, tag="prompt"):
-    """What is heard, in words."""
+class FoleyLeft(msgspec.Struct, frozen=True, tag="foley left"):
+    """Foley is made elsewhere: it is not the bed's unless asked for."""
 
-    text: str
+
+class Prompted(msgspec.Struct, frozen=True, tag="prompt"):
+    """What is heard, in words, or texts and their weights, arrived at within `ramp` seconds."""
+
+    prompt: str | dict[str, float]
+    at: float
+    ramp: float
+
+
+class Layered(msgspec.Struct, frozen=True, tag="layers"):
+    """Which layers are heard; none means all."""
+
+    layers: list[str]
     at: float
 
 
@@ -137,7 +149,9 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
 Entry = (
     ParameterDeclared
     | SwitchDeclared
+    | FoleyLeft
     | Prompted
+    | Layered
     | Guided
     | Moved
     | Turned

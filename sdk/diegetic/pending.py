@@ -1,6 +1,7 @@
 """What the game has asked for and no chunk has heard yet."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from diegetic.config import RATE
 from diegetic.stream import Change
@@ -13,9 +14,14 @@ class Pending:
         self._changes: list[Change] = []
 
     def note(self, change: Change) -> None:
-        """Remember `change`; it replaces one of the same thing that no chunk has heard."""
-        self._changes = [old for old in self._changes if not _supersedes(change, old)]
-        self._changes.append(change)
+        """Remember `change`; it replaces one of the same thing that no chunk has heard.
+
+        Where that was material, so is this: what is made does not know of either.
+        """
+        superseded = [old for old in self._changes if _supersedes(change, old)]
+        self._changes = [old for old in self._changes if old not in superseded]
+        material = change.material or any(old.material for old in superseded)
+        self._changes.append(replace(change, material=material))
 
     def put_back(self, changes: Iterable[Change]) -> None:
         """Remember changes whose chunk will be made again; they come before all others."""
@@ -45,4 +51,4 @@ def _supersedes(new: Change, old: Change) -> bool:
     """True when `old` will never be heard because of `new`."""
     if new.kind != old.kind or new.kind == "event" or not (new.at is old.at is None):
         return False
-    return new.kind == "prompt" or new.name == old.name
+    return new.kind in ("prompt", "layers") or new.name == old.name

@@ -114,8 +114,12 @@ def _tell(bed: Bed, entry: journal.Entry) -> None:
             world.declare_parameter(name, minimum, maximum, default)
         case journal.SwitchDeclared(name, values):
             world.declare_switch(name, values)
-        case journal.Prompted(text, at):
-            world.set_prompt(text, at)
+        case journal.FoleyLeft():
+            world.leave_foley()
+        case journal.Prompted(prompt, at, ramp):
+            world.set_prompt(prompt, at, ramp=ramp)
+        case journal.Layered(layers, at):
+            world.set_layers(layers, at=at)
         case journal.Guided(guidance, at):
             world.set_guidance(guidance, at)
         case journal.Moved(name, value, ramp, at):

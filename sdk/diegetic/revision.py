@@ -13,7 +13,7 @@ before the splice, and what follows until more is made, is the old future: never
 from dataclasses import dataclass
 
 JUMP = 0.15
-"""A parameter that moves less than this share of its range waits for the coming chunk."""
+"""What moves less than this share of its range within a hop waits for the coming chunk."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,14 @@ class Revision:
 
     boundary: int
     splice: int
+
+
+def material(moved: float, ramp: float, hop: float) -> bool:
+    """Return whether a value that moves by `moved` (a share of its range) is worth a new future.
+
+    `ramp` is how long that takes, `hop` the new audio per chunk, both in seconds.
+    """
+    return moved * min(1.0, hop / ramp if ramp > 0 else 1.0) >= JUMP
 
 
 def plan(outlook: Outlook) -> Revision | None:

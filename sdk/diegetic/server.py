@@ -21,6 +21,7 @@ from diegetic.config import RATE
 from diegetic.errors import DiegeticError, MediaError
 from diegetic.mixer import commands
 from diegetic.mixer.commands import DeclareBus, DeclareSnapshot, Duck, SetBus, SetListener
+from diegetic.prompts import in_words
 from diegetic.session import Session
 from diegetic.sink import PcmBlock, PcmSink, Sink
 from diegetic_bridge.handler import WelcomeInfo
@@ -30,6 +31,7 @@ from diegetic_bridge.messages import (
     Event,
     Frame,
     Hello,
+    Layers,
     Listener,
     Parameter,
     Pcm,
@@ -159,7 +161,7 @@ class Server:
         return ServerStatus(
             playing=bool(session and session.playing),
             engine=self._desk.engine,
-            prompt=latest.prompt if latest else "",
+            prompt=in_words(latest.prompt, latest.blend) if latest else "",
             rtf_p95=session.metrics.rtf().get("p95", 0.0) if session else 0.0,
             knob_to_ear_ms_p50=(
                 session.metrics.knob_to_ear_ms().get("p50", 0.0) if session else 0.0
@@ -271,7 +273,16 @@ class _Desk:
 
     def on_prompt(self, message: Prompt, at: float) -> None:
         with _refusals("text"):
-            self._present().set_prompt(message.text, guidance=message.guidance, sent=at)
+            self._present().set_prompt(
+                message.weights if message.blend else message.text,
+                ramp=message.ramp,
+                guidance=message.guidance,
+                sent=at,
+            )
+
+    def on_layers(self, message: Layers, at: float) -> None:
+        with _refusals("layers"):
+            self._present().set_layers(message.layers, sent=at)
 
     def on_parameter(self, message: Parameter, at: float) -> None:
         with _refusals("value"):

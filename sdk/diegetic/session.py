@@ -10,7 +10,7 @@ thread.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -29,6 +29,7 @@ from diegetic.journal import FORMAT, Header, Journal
 from diegetic.lazy import Backend, LazyNetworks
 from diegetic.metrics import Metrics
 from diegetic.mixer.commands import BEDS, NOW, Command, Vector
+from diegetic.prompts import Prompt
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot, null_conditioning
 from diegetic.stream import ChunkRecord
 from diegetic.weights import fingerprint
@@ -127,34 +128,53 @@ class Session:
     def declare_event(self, spec: EventSpec) -> None:
         """Have takes of an event made ahead, for the present switch values first.
 
-        One on the bus "beds" is a matter of the bed: no takes, the generator makes it sound there.
+        From then on foley is the bank's: a shot that frames show must not be heard twice, so the
+        bed makes ambience and music only, unless `set_layers` says otherwise. An event on the bus
+        "beds" is a matter of the bed: no takes, the generator makes it sound there.
 
         Raises:
-            DiegeticError: there are 256 others.
+            DiegeticError: there are 1,024 others.
         """
         if spec.bus == BEDS:
             self._bed_events.add(spec.name)
         else:
             self.bank.declare(spec)
+            self._bed.leave_foley()
 
     def set_prompt(
         self,
-        text: str,
+        prompt: Prompt,
         at: float | None = None,
         *,
+        ramp: float = 0.0,
         guidance: float | None = None,
         sent: float | None = None,
     ) -> None:
         """Say in words what is heard from audio time `at` on (None: as soon as possible).
 
-        `sent`, here and below: when the game said so, on the monotonic clock; None is now.
+        Args:
+            prompt: words, or up to three texts and their weights: {"rain": 3, "wind": 1}.
+            at: audio time (s).
+            ramp: seconds in which what is heard now becomes that.
+            guidance: as of `set_guidance`; None leaves it.
+            sent: here and below: when the game said so, on the monotonic clock; None is now.
 
         Raises:
-            DiegeticError: the text is too long, or `guidance` is no such number.
+            DiegeticError: a text is too long, there are more, or a number is out of its limits.
         """
         if guidance is not None:
             self._bed.set_guidance(guidance, sent)
-        self._bed.set_prompt(text, at, sent)
+        self._bed.set_prompt(prompt, at, sent, ramp)
+
+    def set_layers(
+        self, layers: Iterable[str], at: float | None = None, *, sent: float | None = None
+    ) -> None:
+        """Have the bed make some of "ambience", "music" and "foley" only, none said is all.
+
+        Raises:
+            DiegeticError: it knows no such layer.
+        """
+        self._bed.set_layers(layers, at, sent)
 
     def set_guidance(self, guidance: float, *, sent: float | None = None) -> None:
         """Follow the prompt more (up to about 4) or less (1) closely."""

@@ -16,16 +16,21 @@ TEXT_DIM = 384
 FRAME_DIM = 1280
 
 TEXT_SLOTS = 12  # slot 0: the whole sentence; slots 1..11: its words
+BLEND_SLOTS = 2  # whole sentences of further prompts
+LAYERS = ("ambience", "music", "foley")  # a slot each
+LAYER_SLOTS = len(LAYERS)
 SWITCH_SLOTS = 2
 PARAMETER_SLOTS = 3
 EVENT_SLOTS = 4
 FRAME_SLOTS = 4
 # All slots that live in text space.
-WORD_SLOTS = TEXT_SLOTS + SWITCH_SLOTS + PARAMETER_SLOTS + EVENT_SLOTS
+WORD_SLOTS = TEXT_SLOTS + BLEND_SLOTS + LAYER_SLOTS + SWITCH_SLOTS + PARAMETER_SLOTS + EVENT_SLOTS
 SLOTS = WORD_SLOTS + FRAME_SLOTS
 
 # Where each kind lies among the slots, after the text.
-SWITCH_TOKENS = slice(TEXT_SLOTS, TEXT_SLOTS + SWITCH_SLOTS)
+BLEND_TOKENS = slice(TEXT_SLOTS, TEXT_SLOTS + BLEND_SLOTS)
+LAYER_TOKENS = slice(BLEND_TOKENS.stop, BLEND_TOKENS.stop + LAYER_SLOTS)
+SWITCH_TOKENS = slice(LAYER_TOKENS.stop, LAYER_TOKENS.stop + SWITCH_SLOTS)
 PARAMETER_TOKENS = slice(SWITCH_TOKENS.stop, SWITCH_TOKENS.stop + PARAMETER_SLOTS)
 EVENT_TOKENS = slice(PARAMETER_TOKENS.stop, WORD_SLOTS)
 FRAME_TOKENS = slice(WORD_SLOTS, SLOTS)
@@ -55,11 +60,20 @@ class Frame:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The world over [t0, t1), in seconds of audio time."""
+    """The world over [t0, t1), in seconds of audio time.
+
+    Attributes:
+        prompt: what is heard, in words.
+        blend: up to BLEND_SLOTS further prompts and their shares of the sound, in 0..1; the
+            prompt has the rest, and no less than any of them.
+        layers: which of LAYERS are to be heard; none said means all.
+    """
 
     t0: float
     t1: float
     prompt: str = ""
+    blend: tuple[tuple[str, float], ...] = ()
+    layers: frozenset[str] = frozenset()
     guidance: float = DEFAULT_GUIDANCE
     parameters: dict[str, float] = field(default_factory=dict)  # normalised to 0..1
     switches: dict[str, str] = field(default_factory=dict)
@@ -74,12 +88,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """Token slots for one chunk, in this order: text, switches, parameters, events, frames.
+    """Token slots for one chunk, in the order of the `..._TOKENS` above.
 
     Attributes:
         words: (WORD_SLOTS, TEXT_DIM) text embeddings; zero where absent.
         frames: (FRAME_SLOTS, FRAME_DIM) image embeddings; zero where absent.
-        values: (SLOTS,) a parameter's value in 0..1, an event's gain as amplitude; otherwise 0.
+        values: (SLOTS,) a prompt's share, a parameter's value in 0..1, an event's gain as
+            amplitude; otherwise 0.
         times: (SLOTS,) seconds from the chunk's start, negative in the past; 0 for timeless slots.
         present: (SLOTS,) bool, which slots are said at all. All False is the null conditioning.
         guidance: how closely to follow the conditioning, MIN_GUIDANCE (plain) to MAX_GUIDANCE.

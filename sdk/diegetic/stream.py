@@ -17,7 +17,7 @@ from diegetic.snapshot import Conditioning, Event, FloatArray, Snapshot
 if TYPE_CHECKING:
     from diegetic.generator import Generator, GeneratorState
 
-ChangeKind = Literal["prompt", "guidance", "parameter", "switch", "event"]
+ChangeKind = Literal["prompt", "layers", "guidance", "parameter", "switch", "event"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Change:
 
     Attributes:
         kind: what it was.
-        name: of the parameter, switch or event; a prompt's text.
+        name: of the parameter, switch or event; a prompt's text; the layers.
         sent: when, in seconds of the monotonic clock of this process.
         at: for when, in seconds of audio time; None is as soon as possible.
         material: it is worth making again what is not heard yet.
@@ -55,6 +55,8 @@ class ChunkRecord:
         changes: what took effect with it.
         repeated: so many of them took effect with what it replaces already.
         parameters: their values, 0..1.
+        blend: further prompts and their shares.
+        layers: those that were asked for; none means all.
     """
 
     index: int
@@ -67,6 +69,8 @@ class ChunkRecord:
     changes: tuple[Change, ...]
     repeated: int = 0
     parameters: dict[str, float] = field(default_factory=dict)
+    blend: tuple[tuple[str, float], ...] = ()
+    layers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,17 @@ def read_frames(path: Path, rate: int = FRAME_RATE) -> Iterator[tuple[float, Pix
             logger.warning("%s breaks off after %.1f s: %s", path, due, _reason(error))
 
 
+def read_picture(path: Path) -> Pixels:
+    """The picture at `path` (or the first of a video), (72, 128, 3) uint8 RGB.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    for _, pixels in read_frames(path):
+        return pixels
+    raise MediaError(f"cannot read {path}: expected a picture, got none")
+
+
 class Soundtrack:
     """A file that takes its pictures from `source` and its sound from `write`.
 

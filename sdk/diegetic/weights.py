@@ -5,7 +5,7 @@ from pathlib import Path
 
 from diegetic.errors import WeightsError
 
-FORMAT = "3"
+FORMAT = "4"
 TENSORS = "weights.safetensors"
 GRAPHS = (
     "analysis.onnx",

@@ -1,6 +1,6 @@
 """What the game last said, kept so that the generator can ask about any stretch of audio time.
 
-    bridge's thread   set_prompt, set_parameter, set_switch, post_event, push_frame
+    bridge's thread   set_prompt, set_layers, set_parameter, set_switch, post_event, push_frame
                                 |  one small lock
     generator's thread          v
                       snapshot(t0, t1) -> Snapshot
@@ -11,7 +11,7 @@ for `HISTORY` seconds, so the generator may go back that far and ask again.
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 
 from diegetic.errors import DiegeticError
 from diegetic.history import Parameter, Steps, Switch
+from diegetic.layers import Layers, some_layers
+from diegetic.limits import checked_number, checked_text
 from diegetic.pixels import check_pixels
+from diegetic.prompts import Prompt, Prompts, distance, mix_of, prompt_and_blend
 from diegetic.snapshot import (
     DEFAULT_GUIDANCE,
     EVENT_SLOTS,
@@ -32,8 +35,6 @@ from diegetic.snapshot import (
     Snapshot,
 )
 
-MAX_PROMPT = 2000
-MAX_NAME = 200
 MAX_NAMES = 256  # parameters, switches
 MAX_EVENTS = 10_000  # kept at once; more are refused, never dropped
 MAX_RAMP = 3600.0
@@ -59,6 +60,7 @@ class Counters:
     """
 
     prompts: int = 0
+    layers: int = 0
     parameters: int = 0
     switches: int = 0
     events: int = 0
@@ -88,8 +90,9 @@ class World:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._prompt: Steps[str] = Steps()
+        self._prompts = Prompts()
         self._guidance: Steps[float] = Steps()
+        self._layers = Layers()
         self._parameters: dict[str, Parameter] = {}
         self._switches: dict[str, Switch] = {}
         self._events: list[_Posted] = []
@@ -106,14 +109,14 @@ class World:
         self, name: str, minimum: float = 0.0, maximum: float = 1.0, default: float = 0.0
     ) -> None:
         """Announce a parameter; saying the same again changes nothing, another range resets it."""
-        _text("parameter name", name)
-        low = _number(f"minimum of parameter {name!r}", minimum)
-        high = _number(f"maximum of parameter {name!r}", maximum)
+        checked_text("parameter name", name)
+        low = checked_number(f"minimum of parameter {name!r}", minimum)
+        high = checked_number(f"maximum of parameter {name!r}", maximum)
         if not (low < high and math.isfinite(high - low)):
             raise DiegeticError(
                 f"parameter {name!r}: minimum must be below maximum, got {low}, {high}"
             )
-        start = _number(f"default of parameter {name!r}", default, low, high)
+        start = checked_number(f"default of parameter {name!r}", default, low, high)
         with self._lock:
             known = self._parameters.get(name)
             if known is None or known.range != (low, high, start):
@@ -122,29 +125,55 @@ class World:
 
     def declare_switch(self, name: str, values: Sequence[str]) -> None:
         """Announce a switch and the values it takes; saying the same again changes nothing."""
-        _text("switch name", name)
+        checked_text("switch name", name)
         if isinstance(values, str) or not values or len(values) > MAX_NAMES:
             raise DiegeticError(
                 f"values of switch {name!r} must be 1 to {MAX_NAMES} words, got {values!r}"
             )
-        allowed = tuple(_text(f"value of switch {name!r}", value) for value in values)
+        allowed = tuple(checked_text(f"value of switch {name!r}", value) for value in values)
         with self._lock:
             known = self._switches.get(name)
             if known is None or known.values != allowed:
                 _room("switches", self._switches, name)
                 self._switches[name] = Switch(allowed)
 
-    def set_prompt(self, text: str, at: float | None = None) -> bool:
-        """Say what is heard, in words; an empty text says nothing. True if that is new."""
-        _text("prompt", text, MAX_PROMPT, empty=True)
+    def leave_foley(self) -> bool:
+        """Take note that foley is made elsewhere; True if that is new.
+
+        Where no layers are set, all but foley are asked for from now on, and foley as well while an
+        event of this world is heard: it was left to this world because nothing else makes it.
+        """
+        with self._lock:
+            new = not self._layers.foley_elsewhere
+            self._layers.foley_elsewhere = True
+            return new
+
+    def set_prompt(self, prompt: Prompt, at: float | None = None, *, ramp: float = 0.0) -> float:
+        """Say what is heard: words, or up to MAX_TEXTS texts and their weights; "" says nothing.
+
+        Within `ramp` seconds the present mix becomes the new one. Returned is how much of the sound
+        that changes, 0 to 1.
+        """
+        mix = mix_of(prompt)
+        seconds = checked_number("ramp of the prompt", ramp, 0.0, MAX_RAMP)
         time = self._time(at)
         with self._lock:
+            before = self._prompts.value(time)
+            self._prompts.move(time, mix, seconds)
             self._counts["prompts"] += 1
-            return _replace(self._prompt, time, text.strip(), "")
+            return distance(before, mix)
+
+    def set_layers(self, layers: Iterable[str], *, at: float | None = None) -> bool:
+        """Say which of LAYERS are heard; none means all. True if that is new."""
+        wanted = some_layers(layers)
+        time = self._time(at)
+        with self._lock:
+            self._counts["layers"] += 1
+            return _replace(self._layers, time, wanted, self._layers.asked(-math.inf))
 
     def set_guidance(self, guidance: float, at: float | None = None) -> bool:
         """Say how strongly to follow, 1 to 5; 1 is plain. True if that is new."""
-        value = _number("guidance", guidance, MIN_GUIDANCE, MAX_GUIDANCE)
+        value = checked_number("guidance", guidance, MIN_GUIDANCE, MAX_GUIDANCE)
         time = self._time(at)
         with self._lock:
             return _replace(self._guidance, time, value, DEFAULT_GUIDANCE)
@@ -156,8 +185,8 @@ class World:
 
         Returned is how far it moves, as a share of its range.
         """
-        target = _number(f"value of parameter {name!r}", value)
-        seconds = _number(f"ramp of parameter {name!r}", ramp, 0.0, MAX_RAMP)
+        target = checked_number(f"value of parameter {name!r}", value)
+        seconds = checked_number(f"ramp of parameter {name!r}", ramp, 0.0, MAX_RAMP)
         time = self._time(at)
         with self._lock:
             parameter = self._parameters.get(name)
@@ -177,8 +206,8 @@ class World:
 
         True if that is new.
         """
-        _text("switch name", name)
-        _text(f"value of switch {name!r}", value)
+        checked_text("switch name", name)
+        checked_text(f"value of switch {name!r}", value)
         time = self._time(at)
         with self._lock:
             switch = self._switches.get(name)
@@ -194,8 +223,8 @@ class World:
 
     def post_event(self, name: str, at: float | None = None, gain_db: float = 0.0) -> None:
         """Let `name` be heard once, at `at` or as soon after as a chunk can hold it."""
-        _text("event name", name)
-        gain = _number(f"gain_db of event {name!r}", gain_db, *GAIN_DB)
+        checked_text("event name", name)
+        gain = checked_number(f"gain_db of event {name!r}", gain_db, *GAIN_DB)
         event = Event(name, self._time(at), gain)
         with self._lock:
             if len(self._events) >= MAX_EVENTS:
@@ -230,20 +259,22 @@ class World:
     def snapshot(self, t0: float, t1: float, heard_from: float | None = None) -> Snapshot:
         """Return what holds over [t0, t1), of which only what follows `heard_from` will be heard.
 
-        Prompt, guidance, switches and parameters are those of the middle of what is heard; the last
-        two come in the order in which they last changed, newest last. Events are in order of time:
-        those of [t0, t1), those of the past that no snapshot has taken yet, as if at `t0`, and
-        those heard less than `RING` ago. Frames are the newest ones, oldest first, at least
+        Prompts, layers, guidance, switches and parameters are those of the middle of what is heard;
+        the last two come in the order in which they last changed, newest last. Events are in order
+        of time: those of [t0, t1), those of the past that no snapshot has taken yet, as if at `t0`,
+        and those heard less than `RING` ago. Frames are the newest ones, oldest first, at least
         `FRAME_SPACING` apart and at most `FRAME_AGE` old; those that came for later, before the
         generator went back, count as seen at `t0`. Asking again gives the same events again.
         """
-        start, end = _number("t0", t0), _number("t1", t1)
+        start, end = checked_number("t0", t0), checked_number("t1", t1)
         if start >= end:
             raise DiegeticError(f"t1 must be after t0 ({start} s), got {end} s")
         middle = (max(start, start if heard_from is None else heard_from) + end) / 2
         with self._lock:
             self._forget(start - HISTORY)
-            prompt, guidance = self._prompt.last(middle), self._guidance.last(middle)
+            prompt, blend = prompt_and_blend(self._prompts.value(middle))
+            guidance = self._guidance.last(middle)
+            events = self._heard(start, end)
             parameters = {
                 name: parameter.normalised(middle)
                 for name, parameter in _by_change(self._parameters, middle)
@@ -256,11 +287,13 @@ class World:
             return Snapshot(
                 t0=start,
                 t1=end,
-                prompt=prompt[1] if prompt else "",
+                prompt=prompt,
+                blend=blend,
+                layers=self._layers.asked(middle, foley_here=bool(events)),
                 guidance=guidance[1] if guidance else DEFAULT_GUIDANCE,
                 parameters=parameters,
                 switches=switches,
-                events=self._heard(start, end),
+                events=events,
                 frames=self._seen(start),
             )
 
@@ -295,8 +328,9 @@ class World:
         return tuple(reversed(chosen[:FRAME_SLOTS]))
 
     def _forget(self, horizon: float) -> None:
-        self._prompt.forget(horizon)
+        self._prompts.forget(horizon)
         self._guidance.forget(horizon)
+        self._layers.forget(horizon)
         for parameter in self._parameters.values():
             parameter.forget(horizon)
         for switch in self._switches.values():
@@ -304,7 +338,7 @@ class World:
         self._events = [p for p in self._events if p.heard is None or p.heard > horizon - RING]
 
     def _time(self, at: float | None) -> float:
-        return self._clock() if at is None else _number("at", at)
+        return self._clock() if at is None else checked_number("at", at)
 
 
 def _replace(steps: Steps[T], time: float, value: T, unsaid: T | None) -> bool:
@@ -322,29 +356,6 @@ def _by_change(lines: dict[str, S], time: float) -> list[tuple[str, S]]:
         return change[0] if change else -math.inf
 
     return sorted(lines.items(), key=changed)
-
-
-def _number(name: str, value: float, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return `value` as a finite float in low..high."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if math.isfinite(number) and low <= number <= high:
-        return number
-    limits = f" from {low:g} to {high:g}" if math.isfinite(high - low) else ""
-    raise DiegeticError(f"{name} must be a finite number{limits}, got {value!r}")
-
-
-def _text(name: str, value: str, limit: int = MAX_NAME, *, empty: bool = False) -> str:
-    """Return `value`, a string of at most `limit` characters that says something unless `empty`."""
-    if not isinstance(value, str):
-        raise DiegeticError(f"{name} must be text, got {type(value).__name__}")
-    if len(value) > limit:
-        raise DiegeticError(f"{name} must have at most {limit} characters, got {len(value)}")
-    if not (empty or value.strip()):
-        raise DiegeticError(f"{name} must not be empty, got {value!r}")
-    return value
 
 
 def _room(what: str, known: dict[str, S], name: str) -> None:

@@ -4,7 +4,7 @@ One message is one ZeroMQ part: a MessagePack map whose key `type` names the mes
 has its limit in its annotation, so that what passes `decode` is safe to use. Unknown keys are
 ignored: a minor version may add fields.
 
-    engine -> server   hello; frame, prompt, parameter, switch, event, ping; bye
+    engine -> server   hello; frame, prompt, layers, parameter, switch, event, ping; bye
                        bus, push_snapshot, pop_snapshot, listener
     server -> engine   welcome; ack, error, status, pong; pcm
 
@@ -16,10 +16,12 @@ An event's may lie ahead: it is heard then.
 from diegetic_bridge.messages.fields import (
     BYTES_PER_PIXEL,
     DEFAULT_ENDPOINT,
+    MAX_BLEND,
     MAX_MESSAGE_BYTES,
     MAX_PART_BYTES,
     PCM_CHANNELS,
     VERSION,
+    Layer,
     Origin,
     PixelFormat,
 )
@@ -40,6 +42,7 @@ from diegetic_bridge.messages.said import (
     Event,
     Frame,
     Hello,
+    Layers,
     Listener,
     Parameter,
     Ping,
@@ -66,6 +69,7 @@ __all__ = [
     "BYTES_PER_PIXEL",
     "DEFAULT_ENDPOINT",
     "MAX_AHEAD",
+    "MAX_BLEND",
     "MAX_MESSAGE_BYTES",
     "MAX_PART_BYTES",
     "PCM_CHANNELS",
@@ -81,6 +85,8 @@ __all__ = [
     "EventSpec",
     "Frame",
     "Hello",
+    "Layer",
+    "Layers",
     "Listener",
     "Origin",
     "Parameter",

@@ -15,10 +15,16 @@ MAX_PART_BYTES = 4 * MAX_MESSAGE_BYTES
 
 PixelFormat = Literal["rgb24", "bgra8", "rgba8", "gray8"]
 Origin = Literal["top", "bottom"]
+Layer = Literal["ambience", "music", "foley"]
 PCM_CHANNELS = 2
 BYTES_PER_PIXEL: dict[PixelFormat, int] = {"rgb24": 3, "bgra8": 4, "rgba8": 4, "gray8": 1}
 
+MAX_BLEND = 2
+"""Texts that a prompt may have beside its first."""
+
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Text = Annotated[str, Meta(min_length=1, max_length=2000)]
+Weight = Annotated[float, Meta(gt=0, le=1e9)]
 Time = Annotated[float, Meta(ge=0, le=1e10)]
 Ramp = Annotated[float, Meta(ge=0, le=60)]
 Value = Annotated[float, Meta(ge=-1e9, le=1e9)]

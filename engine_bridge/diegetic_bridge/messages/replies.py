@@ -59,6 +59,7 @@ class Status(Struct, frozen=True, tag="status"):
     frames: int = 0
     frames_conflated: int = 0
     prompts: int = 0
+    layers: int = 0
     parameters: int = 0
     switches: int = 0
     events: int = 0

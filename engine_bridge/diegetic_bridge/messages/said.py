@@ -10,18 +10,22 @@ from msgspec import Meta, Struct
 
 from diegetic_bridge.messages.fields import (
     BYTES_PER_PIXEL,
+    MAX_BLEND,
     MAX_MESSAGE_BYTES,
     EventId,
     Gain,
+    Layer,
     Name,
     Origin,
     PixelFormat,
     Ramp,
     Share,
     Side,
+    Text,
     Time,
     Value,
     Vector,
+    Weight,
 )
 from diegetic_bridge.messages.specs import (
     BusSpec,
@@ -134,11 +138,39 @@ class Frame(Struct, frozen=True, tag="frame"):
 
 
 class Prompt(Struct, frozen=True, tag="prompt"):
-    """What should be heard, in words; "" is silence. `guidance`: how strictly, None leaves it."""
+    """What should be heard, in words; "" is silence.
+
+    Attributes:
+        guidance: how strictly, None leaves it.
+        weight: of `text` against those of `blend`.
+        blend: more texts, heard at the same time, each with its weight.
+        ramp: seconds in which what is heard becomes that.
+    """
 
     text: Annotated[str, Meta(max_length=2000)]
     time: Time
     guidance: Annotated[float, Meta(ge=1, le=5)] | None = None
+    weight: Weight = 1.0
+    blend: Annotated[dict[Text, Weight], Meta(max_length=MAX_BLEND)] = {}
+    ramp: Ramp = 0.0
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """All texts and their weights."""
+        return {self.text: self.weight, **self.blend}
+
+    def __post_init__(self) -> None:
+        if self.blend and not self.text:
+            raise ValueError("text: expected words beside those of blend, got none")
+        if self.text in self.blend:
+            raise ValueError(f"blend: expected other texts than {self.text[:50]!r}, got it again")
+
+
+class Layers(Struct, frozen=True, tag="layers"):
+    """Which layers of the endless sound are heard; none means all."""
+
+    layers: Annotated[list[Layer], Meta(max_length=3)]
+    time: Time
 
 
 class Parameter(Struct, frozen=True, tag="parameter"):
@@ -238,7 +270,7 @@ class Bye(Struct, frozen=True, tag="bye"):
     time: Time
 
 
-Said = Prompt | Parameter | Switch | Event | Bus | PushSnapshot | PopSnapshot | Listener
+Said = Prompt | Layers | Parameter | Switch | Event | Bus | PushSnapshot | PopSnapshot | Listener
 """What must arrive: a state's newest value, and every event."""
 
 ClientMessage = Hello | Frame | Said | Ping | Bye

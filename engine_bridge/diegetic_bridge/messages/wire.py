@@ -6,14 +6,24 @@ from typing import Any, get_args
 
 import msgspec
 
-from diegetic_bridge.messages.fields import MAX_MESSAGE_BYTES, VERSION, Origin, PixelFormat
+from diegetic_bridge.messages.fields import (
+    MAX_MESSAGE_BYTES,
+    VERSION,
+    Layer,
+    Origin,
+    PixelFormat,
+)
 from diegetic_bridge.messages.replies import Error, ServerMessage
 from diegetic_bridge.messages.said import ClientMessage
 
 _CLIENT: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
 _SERVER: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(ServerMessage)
 _TYPES = [str(kind.__struct_config__.tag) for kind in get_args(ClientMessage)]
-_CHOICES = {"format": get_args(PixelFormat), "origin": get_args(Origin)}
+_CHOICES = {
+    "format": get_args(PixelFormat),
+    "origin": get_args(Origin),
+    "layers[]": get_args(Layer),
+}
 _SHOWN_BYTES = 64
 # RecursionError: msgspec's answer to thousands of nested arrays.
 _BAD_BYTES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -60,8 +70,11 @@ def _from_the_future(data: bytes) -> Error | None:
 
 def _explain(text: str, data: bytes, code: str = "invalid") -> Error:
     """Sort msgspec's sentence ("Expected ... - at `$.path`") into a code, a field and a reason."""
-    why, _, path = text.partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").removeprefix(".") if path.startswith("$") else ""
+    why, _, place = text.partition(" - at `")
+    path = re.search(r"\$\.?([^`]*)`$", place)  # of a map's key: "key` in `$.path`"
+    field = path[1] if path else ""
+    kind = re.sub(r"\[\d+\]$", "[]", field)
+    item = re.match(r"Invalid enum value (.*)", why) if field != kind else None
     missing = re.search(r"missing required field `(\w+)`", why)
     named = re.match(r"(\w+): (.*)", why, re.DOTALL)
     if missing:
@@ -72,8 +85,9 @@ def _explain(text: str, data: bytes, code: str = "invalid") -> Error:
         why = named[2]
     if field == "type":
         code, why = "unknown-type", f"expected one of {', '.join(_TYPES)}"
-    elif field in _CHOICES:
-        why = f"expected one of {', '.join(_CHOICES[field])}"
+    elif kind in _CHOICES:
+        why = f"expected one of {', '.join(_CHOICES[kind])}"
+        why += f", got {item[1]}" if item else ""
     why = why[:1].lower() + why[1:]
     if ", got " not in why and field.isidentifier():
         why += _got(data, field)

@@ -92,7 +92,7 @@ class EventBank:
         """Have `spec` ready from now on; other words or another length make all its takes anew.
 
         Raises:
-            DiegeticError: there are 256 others.
+            DiegeticError: there are 1,024 others.
         """
         with self._lock:
             self._declare(spec)
@@ -126,7 +126,7 @@ class EventBank:
         choice between the `on_new` and the `on_drop` of its clip, and must not call the bank.
 
         Raises:
-            DiegeticError: no event can have that name, or there are 256 others.
+            DiegeticError: no event can have that name, or there are 1,024 others.
         """
         with self._lock:
             spec, variant = self._wished(name, switches)
@@ -153,7 +153,7 @@ class EventBank:
         """Work until there is a take of `name` for the switch values that hold now.
 
         Raises:
-            DiegeticError: no event can have that name, or there are 256 others.
+            DiegeticError: no event can have that name, or there are 1,024 others.
         """
         with self._lock:
             _, variant = self._wished(name, None)

@@ -12,9 +12,10 @@ from string import Formatter
 
 from diegetic.config import RATE
 from diegetic.errors import DiegeticError
-from diegetic.world import GAIN_DB, MAX_NAME
+from diegetic.limits import MAX_NAME
+from diegetic.world import GAIN_DB
 
-MAX_EVENTS = 256  # declared at once
+MAX_EVENTS = 1024  # declared at once
 MAX_TEXT = 500
 MAX_VARIATIONS = 16
 MAX_SWITCHES = 4  # in one template

@@ -25,6 +25,7 @@ from diegetic.world import RING
 # as a prompt it is up to 60 dB softer, comes at any time and goes on.
 Networks = Callable[[], tuple[Generator, Callable[[Snapshot], Conditioning]]]
 
+FOLEY = frozenset({"foley"})  # nothing of an ambience is to be in a take
 GUIDANCE = 3.0
 LEAD = 0.04  # of silence before the event: the stream's fade-in must not soften it
 SLACK = 0.12  # the sound may come that much after its event
@@ -75,6 +76,7 @@ class Variation:
                 t0=t0,
                 t1=t1,
                 prompt=SILENCE,
+                layers=FOLEY,
                 guidance=GUIDANCE,
                 events=(Event(self._words, LEAD),) if told else (),
             ),

@@ -17,6 +17,8 @@ from diegetic.errors import DiegeticError
 COMMANDS = {
     "demo": "play a game and let it be heard: ViZDoom, live, with a report at the end",
     "render": "write a scene to a sound file",
+    "extend": "go on from a recorded sound or piece of music",
+    "inpaint": "make a stretch of a recording anew",
     "sonify": "give a silent video its sound",
     "serve": "wait for a game and play what it sends",
     "devices": "list the audio devices",
@@ -24,9 +26,10 @@ COMMANDS = {
     "bench": "measure on this machine how soon a change is heard",
     "data": "fetch and build the training data",
     "train": "train the networks",
+    "eval": "render, judge and save a table of what the networks reach",
 }
 
-EXTRAS = {"demo": "demo", "sonify": "demo", "data": "train", "train": "train"}
+EXTRAS = {"demo": "demo", "sonify": "demo", "data": "train", "train": "train", "eval": "judge"}
 
 USAGE_ERROR = 2
 INTERRUPTED = 130

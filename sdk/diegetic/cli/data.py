@@ -1,14 +1,30 @@
 """`diegetic data`: fetch packages, decode them, write captions, record ViZDoom, crop textures."""
 
 import argparse
+import os
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from diegetic.cli.shared import count
 from diegetic.errors import DiegeticError
+
+if TYPE_CHECKING:
+    from diegetic.training.captioner import Captions
+
+CAPTIONER = """\
+CAPTIONER is module:function of your own, found from the working folder. It is called once a clip as
+function(sound, rate, fields): sound is (n, 2) float32 in -1..1, rate is 48000, fields what is known
+without hearing it (subject, kind, category, noun, tags, captions, package, path, seconds: see
+diegetic.training.captioner.Fields). It returns 1 to 32 sentences of at most 200 characters, which
+are used beside the most general one of the rules. Answers are kept in build/captioned.jsonl, so a
+run that was stopped goes on. A clip on which it fails is said, counted in build/summary.json, and
+keeps the captions of the rules.
+"""
 
 DEFAULT_ROOT = Path("data")
 
@@ -18,9 +34,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     fetch = steps.add_parser("fetch", help="download and unpack packages through apt and npm")
     fetch.add_argument("packages", nargs="*", help="names of the catalogue; default: all of them")
-    build = steps.add_parser("build", help="decode what was fetched into one file of samples")
-    build.add_argument("--workers", type=_positive, default=2, help="processes (default: 2)")
-    captions = steps.add_parser("captions", help="write the captions anew, without decoding")
+    build = steps.add_parser(
+        "build", help="decode what was fetched into one file of samples", epilog=CAPTIONER
+    )
+    build.add_argument("--workers", type=count, default=2, help="processes (default: 2)")
+    captions = steps.add_parser(
+        "captions", help="write the captions anew, without decoding", epilog=CAPTIONER
+    )
+    for step in (build, captions):
+        step.add_argument(
+            "--captioner", metavar="CAPTIONER", help="your own captioning model; see below"
+        )
     vizdoom = steps.add_parser("vizdoom", help="record pictures, sound and events of ViZDoom")
     vizdoom.add_argument("--seconds", type=float, help="length of every take, for a short trial")
     textures = steps.add_parser("textures", help="crop pictures of surfaces")
@@ -36,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.step == "fetch":
         return _fetch(root, arguments.packages)
     if arguments.step == "build":
-        return _build(root, arguments.workers)
+        return _build(root, arguments.workers, arguments.captioner)
     if arguments.step == "captions":
-        return _captions(root)
+        return _captions(root, _captioner(root, arguments.captioner))
     if arguments.step == "vizdoom":
         return _vizdoom(root, arguments.seconds)
     return _textures(root)
@@ -74,9 +98,10 @@ def _fetch(root: Path, packages: list[str]) -> int:
     return 1 if missing or mismatched else 0
 
 
-def _build(root: Path, workers: int) -> int:
+def _build(root: Path, workers: int, captioner: str | None) -> int:
     from diegetic.training.build import Decoded, build
 
+    asked = _captioner(root, captioner)  # a wrong name is said before an hour of decoding
     with _bar() as bar:
         task = bar.add_task("decoding", total=None)
 
@@ -88,19 +113,36 @@ def _build(root: Path, workers: int) -> int:
     for row in dropped:
         _complain(f"{row.package}: {row.path}: {row.dropped}")
     Console().print(f"{len(rows) - len(dropped)} clips decoded, {len(dropped)} left out")
-    _summary(root)
-    return 1 if dropped else 0
+    failed = _captions(root, asked)
+    return 1 if dropped else failed
 
 
-def _captions(root: Path) -> int:
+def _captioner(root: Path, name: str | None) -> "Captions | None":
+    """The captioner of that name, found from the working folder."""
+    from diegetic.training.captioner import Captions
+
+    if name is None:
+        return None
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return Captions(root / "build", name)
+
+
+def _captions(root: Path, captioner: "Captions | None") -> int:
     from diegetic.training.build import write_segments
 
-    write_segments(root)
-    _summary(root)
-    return 0
+    with _bar() as bar:
+        task = bar.add_task("captions", total=None)
+        summary = write_segments(
+            root, captioner, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    _hours(root)
+    if holes := summary.holes():
+        _complain(f"missing: {holes}; see {root / 'build' / 'summary.json'}")
+    return 1 if summary.captions_failed else 0
 
 
-def _summary(root: Path) -> None:
+def _hours(root: Path) -> None:
     """Print the hours of each kind and split."""
     from diegetic.config import RATE
     from diegetic.training.build import read_segments
@@ -124,6 +166,7 @@ def _vizdoom(root: Path, seconds: float | None) -> int:
         task = bar.add_task("recording", total=len(takes))
         paths = capture(root, takes, lambda path: bar.update(task, advance=1))
     Console().print(f"{len(paths)} takes in {paths[0].parent}")
+    _summarise(root)
     return 0
 
 
@@ -134,7 +177,15 @@ def _textures(root: Path) -> int:
     for path in crops.unread:
         _complain(f"{path} is left out: unreadable, too small or mostly transparent")
     Console().print(f"{len(crops.pixels)} crops of {len(set(crops.surfaces.tolist()))} surfaces")
+    _summarise(root)
     return 0
+
+
+def _summarise(root: Path) -> None:
+    """Tell the summary of the build, if there is one yet, what has come."""
+    from diegetic.training.summary import refresh_summary
+
+    refresh_summary(root)
 
 
 def _bar() -> Progress:
@@ -149,10 +200,3 @@ def _bar() -> Progress:
 
 def _complain(text: str) -> None:
     sys.stderr.write(text + "\n")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {value}")
-    return value

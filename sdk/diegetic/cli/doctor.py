@@ -22,6 +22,7 @@ BASE = (
     "msgspec",
     "sounddevice",
     "soundfile",
+    "soxr",
     "rich",
     "tokenizers",
 )
@@ -29,6 +30,7 @@ EXTRAS = {
     "demo": ("vizdoom", "av", "matplotlib"),
     "torch": ("torch", "safetensors"),
     "train": ("torch", "safetensors", "onnx", "onnxscript", "scipy", "vizdoom"),
+    "judge": ("ai-edge-litert", "matplotlib", "scipy"),
 }
 ENGINES = {"auto": "ONNX Runtime", "onnx": "ONNX Runtime", "torch": "torch"}
 PACKAGE = Path(__file__).resolve().parents[1]

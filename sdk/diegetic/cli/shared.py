@@ -10,8 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from diegetic.config import StreamConfig
+from diegetic.snapshot import LAYER_TOKENS, LAYERS, Conditioning, Snapshot, null_conditioning
 
 if TYPE_CHECKING:
+    from diegetic.conditioning import Conditioner
+    from diegetic.generator import ChunkGenerator
     from diegetic.session import Session
 
 DEFAULT_CONFIG = StreamConfig()
@@ -56,6 +59,28 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--no-device", action="store_true", help="pace the sound by the clock")
 
 
+def add_layers_argument(parser: argparse.ArgumentParser) -> None:
+    """The argument that leaves layers out."""
+    parser.add_argument(
+        "--layers",
+        type=_layers,
+        default=(),
+        metavar="NAMES",
+        help=f"some of {','.join(LAYERS)} (all)",
+    )
+
+
+def add_edit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of what is made for a recording."""
+    parser.add_argument("recording", type=Path, help="mono or stereo: WAV, FLAC, Ogg, MP3")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help=".wav, .flac (24 bit) or .ogg"
+    )
+    parser.add_argument("--prompt", default="", help="words that guide what is made")
+    add_layers_argument(parser)
+    add_session_arguments(parser)
+
+
 def open_session(arguments: argparse.Namespace) -> "Session":
     """The session that `add_session_arguments` describes."""
     from diegetic.session import Session
@@ -72,18 +97,39 @@ def session_factory(
     arguments: argparse.Namespace, config: StreamConfig = DEFAULT_CONFIG
 ) -> "Callable[[], Session]":
     """Make sessions of these lengths that share one set of networks, loaded now."""
+    from diegetic.session import Session
+
+    generator, conditioner = open_networks(arguments, config)
+    return lambda: Session(
+        config, seed=arguments.seed, generator=generator, conditioner=conditioner
+    )
+
+
+def open_networks(
+    arguments: argparse.Namespace, config: StreamConfig = DEFAULT_CONFIG
+) -> "tuple[ChunkGenerator, Conditioner]":
+    """The networks that `add_session_arguments` describes."""
     from diegetic.conditioning import Conditioner
     from diegetic.encoders import ImageEncoder, TextEncoder
     from diegetic.generator import load_generator
-    from diegetic.session import Session
 
     generator = load_generator(
         arguments.weights, backend=arguments.backend, nfe=arguments.nfe, config=config
     )
-    conditioner = Conditioner(TextEncoder(), ImageEncoder())
-    return lambda: Session(
-        config, seed=arguments.seed, generator=generator, conditioner=conditioner
-    )
+    return generator, Conditioner(TextEncoder(), ImageEncoder())
+
+
+def asked_for(
+    arguments: argparse.Namespace, conditioner: Callable[[Snapshot], Conditioning]
+) -> Conditioning:
+    """What `add_edit_arguments` asks for; where nothing is said, whatever fits the recording."""
+    layers = frozenset(arguments.layers)
+    if arguments.prompt:
+        return conditioner(Snapshot(0.0, DEFAULT_CONFIG.hop, arguments.prompt, layers=layers))
+    conditioning = null_conditioning()
+    for layer in layers:
+        conditioning.present[LAYER_TOKENS.start + LAYERS.index(layer)] = True
+    return conditioning
 
 
 def progress_bar() -> Progress:
@@ -95,3 +141,12 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
+
+
+def _layers(text: str) -> tuple[str, ...]:
+    """Layers between commas, for argparse."""
+    names = tuple(name.strip() for name in text.split(","))
+    wrong = [name for name in names if name not in LAYERS]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"expected some of {','.join(LAYERS)}, got {wrong[0]!r}")
+    return names

@@ -11,6 +11,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, help="any file that FFmpeg reads")
     parser.add_argument("-o", "--output", type=Path, required=True, help="for example out.mp4")
     parser.add_argument("--prompt", default="", help="words that guide what is heard")
+    shared.add_layers_argument(parser)
     shared.add_session_arguments(parser)
 
 
@@ -22,6 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     with shared.open_session(arguments) as session:
         if arguments.prompt:
             session.set_prompt(arguments.prompt)
+        if arguments.layers:
+            session.set_layers(arguments.layers)
         with shared.progress_bar() as bar:
             task = bar.add_task(arguments.video.name, total=total)
             seconds = video.sonify(

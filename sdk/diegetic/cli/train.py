@@ -1,15 +1,26 @@
 """`diegetic train`: the recipe of the shipped weights, in steps that can be repeated or resumed."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from diegetic.cli.shared import count
+from diegetic.cli.shared import count, positive
+from diegetic.errors import DiegeticError
 
 STEPS = ("codec", "scenes", "transformer", "export", "all")
+TOGETHER = ("codec", "transformer")  # the steps that many processes do as one
+
+EPILOG = """\
+On N GPUs (or N machines, whose --out must be one shared folder) start `codec` and `transformer` by:
+torchrun --nproc-per-node N -m diegetic train transformer --device cuda.
+A step then takes N times --accumulate draws, and their mean gradient. On machines that know Ray,
+`scenes` is rendered by it: --engine ray.
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.epilog = EPILOG
     parser.add_argument("step", choices=STEPS, help="`all` does every step in order")
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="folder of `diegetic data` (data)"
@@ -18,9 +29,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("runs/v0"), help="checkpoints, logs (runs/v0)"
     )
     parser.add_argument("--weights", type=Path, help="where `export` writes (OUT/weights)")
-    parser.add_argument("--codec-steps", type=count, default=1500, help="length (1500)")
-    parser.add_argument("--transformer-steps", type=count, default=6000, help="length (6000)")
+    parser.add_argument("--codec-steps", type=count, default=3000, help="length (3000)")
+    parser.add_argument("--transformer-steps", type=count, default=4500, help="length (4500)")
+    parser.add_argument(
+        "--crop", type=positive, default=0.8, help="seconds of sound a codec step hears (0.8)"
+    )
+    parser.add_argument(
+        "--learning-rate", type=positive, help="at its highest (8e-4 codec, 1e-3 transformer)"
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="(cpu)")
+    parser.add_argument(
+        "--accumulate", type=count, default=1, help="draws a step: N times the batch (1)"
+    )
     parser.add_argument("--scenes", type=count, default=16_000, help="scenes composed (16000)")
+    parser.add_argument("--workers", type=count, default=2, help="that render scenes at once (2)")
+    parser.add_argument(
+        "--engine",
+        choices=("processes", "ray"),
+        default="processes",
+        help="what runs them: this machine's processes, or Ray (processes)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
 
 
@@ -31,19 +59,47 @@ def run(arguments: argparse.Namespace) -> int:
     from diegetic.training.codec_trainer import CodecTraining, train_codec
     from diegetic.training.dit_trainer import DiTTraining, train_dit
     from diegetic.training.export import export
+    from diegetic.training.group import launched
     from diegetic.training.recipe import build_scenes
+    from diegetic.training.summary import warn_of_holes
 
     logging.getLogger("diegetic").setLevel(logging.INFO)
+    if launched() and arguments.step not in TOGETHER:
+        raise DiegeticError(
+            f"torchrun is for {' and '.join(TOGETHER)}: run {arguments.step!r} without it"
+        )
     build, out, seed = arguments.data / "build", arguments.out, arguments.seed
     codec, transformer = out / "codec.pt", out / "dit.pt"
+    # Both are made first: what cannot be trained is refused before hours have gone into it.
+    hearing = CodecTraining(
+        steps=arguments.codec_steps,
+        seconds=arguments.crop,
+        accumulate=arguments.accumulate,
+        seed=seed,
+    )
+    making = DiTTraining(
+        steps=arguments.transformer_steps, accumulate=arguments.accumulate, seed=seed
+    )
+    if arguments.learning_rate is not None:
+        hearing = replace(hearing, learning_rate=arguments.learning_rate)
+        making = replace(making, learning_rate=arguments.learning_rate)
     steps = STEPS[:-1] if arguments.step == "all" else (arguments.step,)
+    if "codec" in steps or "scenes" in steps:
+        warn_of_holes(build)
     if "codec" in steps:
-        train_codec(build, out, CodecTraining(steps=arguments.codec_steps, seed=seed))
+        train_codec(build, out, hearing, arguments.device)
     if "scenes" in steps:
-        build_scenes(build, codec, arguments.data / "scenes", arguments.scenes, seed)
+        build_scenes(
+            build,
+            codec,
+            arguments.data / "scenes",
+            arguments.scenes,
+            seed,
+            arguments.workers,
+            arguments.engine,
+        )
     if "transformer" in steps:
-        settings = DiTTraining(steps=arguments.transformer_steps, seed=seed)
-        train_dit(arguments.data / "scenes", out, settings)
+        train_dit(arguments.data / "scenes", out, making, arguments.device)
     if "export" in steps:
         export(codec, transformer, arguments.weights or out / "weights")
     return 0

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from diegetic.layers import UNDER_FOLEY
 from diegetic_bridge.messages import EventSpec, ParameterSpec, SwitchSpec
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def prepare(session: "Session") -> "Session":
     session.declare_parameter(THREAT.name, THREAT.minimum, THREAT.maximum, THREAT.default)
     session.declare_switch(SURFACE.name, SURFACE.values)
     session.set_prompt(PROMPT)
+    session.set_layers(UNDER_FOLEY)  # as if the event were declared already
     session.set_switch(SURFACE.name, SURFACE.values[0])
     return session
 

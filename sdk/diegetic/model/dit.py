@@ -1,11 +1,14 @@
 """Block-causal diffusion transformer with a cached prefix.
 
-    prefix     |-- 64 clean latents: keys and values, kept --|
-    chunk                                                     |- hop -|overlap|   noisy
+    sink       |·|
+    prefix        |-- 64 clean latents: keys and values, kept --|
+    chunk                                                        |- hop -|overlap|   noisy
 
 Clean latents attend to themselves block by block, once, without conditioning; their keys and values
 live in a ring. The noisy chunk attends to the ring and to itself, and by cross-attention to the
-conditioning tokens. Rotary positions count from the chunk's start, in latents, for all three, so
+conditioning tokens. The sink is a learned key and value that everything sees (attention has to go
+somewhere when there is no past; arXiv 2309.17453). Of every modality that is not said at all a null
+token is seen instead. Rotary positions count from the chunk's start, in latents, for all three, so
 that nothing depends on how long a stream has played.
 """
 
@@ -18,9 +21,12 @@ from torch.nn import functional
 
 from diegetic.config import LATENT_DIM, LATENT_RATE
 from diegetic.snapshot import (
+    BLEND_SLOTS,
+    BLEND_TOKENS,
     EVENT_SLOTS,
     FRAME_DIM,
     FRAME_SLOTS,
+    LAYER_SLOTS,
     PARAMETER_SLOTS,
     SLOTS,
     SWITCH_SLOTS,
@@ -35,7 +41,16 @@ HEAD_DIM = WIDTH // HEADS
 BLOCKS = 8
 EXPANSION = 4
 ROTARY = HEAD_DIM // 2
-TOKENS = SLOTS + 1  # the last one is always there: "nothing else is known"
+# Slots of each modality, in their order: prompts, layers, switches, parameters, events, frames.
+MODALITIES = (
+    TEXT_SLOTS + BLEND_SLOTS,
+    LAYER_SLOTS,
+    SWITCH_SLOTS,
+    PARAMETER_SLOTS,
+    EVENT_SLOTS,
+    FRAME_SLOTS,
+)
+TOKENS = SLOTS + len(MODALITIES)  # the last ones are nulls
 HIDDEN = -1e4  # a bias that no score outweighs; finite, so that nothing becomes NaN
 
 
@@ -106,8 +121,7 @@ class ConditioningNet(nn.Module):
         self.word = nn.Linear(TEXT_DIM, WIDTH)
         self.frame = nn.Linear(FRAME_DIM, WIDTH)
         self.number = nn.Linear(24, WIDTH)
-        self.kind = nn.Embedding(7, WIDTH)
-        self.null = nn.Parameter(torch.randn(WIDTH) * 0.02)
+        self.null = nn.Parameter(torch.randn(len(MODALITIES), WIDTH) * 0.02)
         self.norm = nn.LayerNorm(WIDTH, bias=False)
         self.mlp = nn.Sequential(
             nn.Linear(WIDTH, 2 * WIDTH), nn.SiLU(), nn.Linear(2 * WIDTH, WIDTH)
@@ -120,32 +134,45 @@ class ConditioningNet(nn.Module):
         self.mean = nn.Linear(WIDTH, WIDTH, bias=False)
         nn.init.zeros_(self.sentence.weight)
         nn.init.zeros_(self.mean.weight)
-        sizes = (1, TEXT_SLOTS - 1, SWITCH_SLOTS, PARAMETER_SLOTS, EVENT_SLOTS, FRAME_SLOTS)
-        kinds = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
-        self.register_buffer("kinds", kinds, persistent=False)
+        kinds = [0] + [1] * (TEXT_SLOTS - 1) + [0] * BLEND_SLOTS + list(range(2, 2 + LAYER_SLOTS))
+        for size in MODALITIES[2:]:
+            kinds += [kinds[-1] + 1] * size
+        self.register_buffer("kinds", torch.tensor(kinds), persistent=False)
+        self.kind = nn.Embedding(kinds[-1] + 1, WIDTH)
+
+    def embed(self, words: Tensor, frames: Tensor, values: Tensor, times: Tensor) -> Tensor:
+        """Slots, shaped as in `diegetic.snapshot.Conditioning`, to tokens (B, TOKENS, WIDTH)."""
+        seen = torch.cat((self.word(words * TEXT_DIM**0.5), self.frame(frames)), dim=1)
+        numbers = torch.cat((fourier(values, 4, 0.5, 8.0), fourier(times, 8, 0.5, 60.0)), dim=-1)
+        seen = seen + self.number(numbers) + self.kind(self.kinds)
+        tokens = torch.cat((seen, self.null.expand(words.shape[0], -1, -1)), dim=1)
+        return cast(Tensor, self.out_norm(tokens + self.mlp(self.norm(tokens))))
+
+    def project(
+        self, tokens: Tensor, values: Tensor, times: Tensor, present: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Tokens from `embed` to the fields of a `Cross`; `present` (B, SLOTS) is 1.0 or 0.0."""
+        nulls = len(MODALITIES)
+        shape = (tokens.shape[0], TOKENS, BLOCKS, HEADS, HEAD_DIM)
+        keys = self.key_norm(self.key(tokens).reshape(shape)).permute(0, 2, 3, 1, 4)
+        positions = functional.pad(times, (0, nulls)) * LATENT_RATE
+        keys = rotate(keys, rotary(positions[:, None, None]))
+        stacked = self.value(tokens).reshape(shape).permute(0, 2, 3, 1, 4)
+        absent = [
+            1 - part.amax(1, keepdim=True) for part in torch.split(present, list(MODALITIES), dim=1)
+        ]
+        bias = (torch.cat((present, *absent), dim=1) - 1.0) * -HIDDEN
+        said = tokens[:, :SLOTS] * present[:, :, None]
+        mean = said.sum(1) / present.sum(1, keepdim=True).clamp(min=1.0)
+        shares = values[:, :, None] * said
+        sentence = shares[:, 0] + shares[:, BLEND_TOKENS].sum(1)
+        return keys, stacked, bias, self.sentence(sentence) + self.mean(mean)
 
     def forward(
         self, words: Tensor, frames: Tensor, values: Tensor, times: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Embed slots, shaped as in `diegetic.snapshot.Conditioning` with a batch axis in front.
-
-        `present` is 1.0 or 0.0. Returned are the fields of a `Cross`.
-        """
-        batch = words.shape[0]
-        seen = torch.cat((self.word(words * TEXT_DIM**0.5), self.frame(frames)), dim=1)
-        numbers = torch.cat((fourier(values, 4, 0.5, 8.0), fourier(times, 8, 0.5, 60.0)), dim=-1)
-        seen = seen + self.number(numbers) + self.kind(self.kinds)
-        tokens = torch.cat((seen, self.null.expand(batch, 1, WIDTH)), dim=1)
-        tokens = self.out_norm(tokens + self.mlp(self.norm(tokens)))
-        shape = (batch, TOKENS, BLOCKS, HEADS, HEAD_DIM)
-        keys = self.key_norm(self.key(tokens).reshape(shape)).permute(0, 2, 3, 1, 4)
-        positions = functional.pad(times, (0, 1)) * LATENT_RATE
-        keys = rotate(keys, rotary(positions[:, None, None]))
-        stacked = self.value(tokens).reshape(shape).permute(0, 2, 3, 1, 4)
-        bias = (functional.pad(present, (0, 1), value=1.0) - 1.0) * -HIDDEN
-        said = tokens[:, :-1] * present[:, :, None]
-        mean = said.sum(1) / present.sum(1, keepdim=True).clamp(min=1.0)
-        return keys, stacked, bias, self.sentence(said[:, 0]) + self.mean(mean)
+        """What is said, to the fields of a `Cross`: `embed`, then `project`."""
+        return self.project(self.embed(words, frames, values, times), values, times, present)
 
 
 class Block(nn.Module):
@@ -155,6 +182,7 @@ class Block(nn.Module):
         super().__init__()
         self.modulation = nn.Parameter(torch.randn(9, WIDTH) * 0.02)
         self.norms = nn.ModuleList(nn.LayerNorm(WIDTH, elementwise_affine=False) for _ in range(3))
+        self.sink = nn.Parameter(torch.randn(2, HEADS, 1, HEAD_DIM) * 0.02)
         self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
         self.self_out = nn.Linear(WIDTH, WIDTH, bias=False)
         self.cross_q = nn.Linear(WIDTH, WIDTH, bias=False)
@@ -186,6 +214,15 @@ class Block(nn.Module):
         """Queries, keys and values of self-attention: normalised, not yet rotated."""
         q, k, v = self.qkv(self.modulate(x, steer, 0)).chunk(3, dim=2)
         return self.q_norm(split_heads(q)), self.k_norm(split_heads(k)), split_heads(v)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        """Self-attention with the sink in front of `k` and `v`; `bias` has a column for it."""
+        # Of the key only what is not rotated: it lies at no place.
+        key = functional.pad(self.sink[0, :, :, ROTARY:], (ROTARY, 0))
+        key, value = (
+            part.expand(k.shape[0], -1, -1, -1).to(k.dtype) for part in (key, self.sink[1])
+        )
+        return attention(q, torch.cat((key, k), dim=2), torch.cat((value, v), dim=2), bias)
 
     def after_attention(self, x: Tensor, attended: Tensor, steer: tuple[Tensor, ...]) -> Tensor:
         return self.gated(x, self.self_out(merge_heads(attended)), steer, 0)
@@ -257,7 +294,7 @@ class DiT(nn.Module):
         own = (turn[0][ring:], turn[1][ring:])
         emb = self.embed_time(t, guidance, cross.summary)[:, None]
         shared = self.steer(emb).unflatten(2, (9, WIDTH))
-        self_bias = functional.pad(prefix.bias, (0, count))[:, None, None]
+        self_bias = functional.pad(prefix.bias, (1, count))[:, None, None]
         cross_bias = cross.bias[:, None, None]
         x = self.enter(latents)
         keys, values = [], []
@@ -269,7 +306,7 @@ class DiT(nn.Module):
             k = rotate(torch.cat((prefix.keys[:, index], k), dim=2), turn)
             v = torch.cat((prefix.values[:, index], v), dim=2)
             q = rotate(q, own)
-            attended = attention(q, k, v, self_bias)
+            attended = block.attend(q, k, v, self_bias)
             x = block.after_attention(x, attended, steer)
             q = rotate(block.cross_queries(x, steer), own)
             attended = attention(q, cross.keys[:, index], cross.values[:, index], cross_bias)

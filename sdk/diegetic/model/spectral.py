@@ -2,7 +2,7 @@
 
     samples    |240|240|240|240|            one latent: 960 samples, 20 ms
     frame i    ....[-- window 960 --]       ends with its own 240 samples, so nothing looks ahead
-    latent     64 numbers = PCA of 4 frames x (80 mid + 24 side) log levels
+    latent     96 numbers = PCA of 4 frames x (80 mid + 24 side) log levels
 
 The analysis is a fixed map (fitted once by PCA), so latents mean the same after every retraining of
 the decoder, are ordered by variance and linear in level (dB).

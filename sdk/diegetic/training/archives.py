@@ -5,6 +5,7 @@ Each reader yields (member name, bytes) for the members that are `wanted`. Damag
 """
 
 import io
+import lzma
 import re
 import struct
 import wave
@@ -33,10 +34,13 @@ def read_members(path: Path, wanted: Wanted) -> Members:
     except (
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         struct.error,
         IndexError,
         ValueError,
         EOFError,
+        OverflowError,
+        RuntimeError,  # a password, an unknown compression, groups nested without end
     ) as error:
         raise MediaError(f"{path.name} is damaged: {error}") from error
 
@@ -49,14 +53,17 @@ def _zip(path: Path, wanted: Wanted) -> Members:
 
 
 def _wad(path: Path, wanted: Wanted) -> Members:
-    """Doom's WAD: sound lumps ("DS...") are 8-bit mono PCM with 16 padding bytes at either end."""
+    """Doom's WAD: sounds ("DS...", 8-bit mono with 16 padding bytes at either end) and MIDI."""
     data = path.read_bytes()
     magic, count, directory = struct.unpack_from("<4sII", data)
     if magic not in (b"IWAD", b"PWAD"):
         raise ValueError(f"expected IWAD or PWAD, got {magic!r}")
     for index in range(count):
         offset, size, raw = struct.unpack_from("<II8s", data, directory + 16 * index)
-        name = raw.rstrip(b"\0").decode("ascii", "replace") + ".wav"
+        lump = raw.rstrip(b"\0").decode("ascii", "replace")
+        if data[offset : offset + 4] == b"MThd" and wanted(f"{lump}.mid"):
+            yield f"{lump}.mid", data[offset : offset + size]
+        name = f"{lump}.wav"
         if not (name.startswith("DS") and size > 40 and wanted(name)):
             continue
         kind, rate, samples = struct.unpack_from("<HHI", data, offset)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diegetic.errors import MediaError
+from diegetic.training import catalog
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class AudioStore:
                 "run `diegetic data fetch` and `diegetic data build` first"
             )
         self._audio = np.memmap(audio, np.int16, "r").reshape(-1, 2)
+        heldout = catalog.heldout_packages()  # the list decides, also of what was built before
         rows = (json.loads(line) for line in index.read_text(encoding="utf-8").splitlines())
         self.segments = [
             Segment(
@@ -45,7 +47,7 @@ class AudioStore:
                 row["kind"],
                 row["category"],
                 tuple(row["captions"]),
-                row["split"],
+                "heldout" if row["package"] in heldout else row["split"],
             )
             for row in rows
         ]

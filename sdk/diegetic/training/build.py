@@ -3,36 +3,46 @@
     root/build/audio.i16       raw int16, interleaved stereo, 48 kHz; segments one after another
     root/build/index.jsonl     one row a clip as it is decoded: where, or why it was dropped
     root/build/segments.jsonl  the index with kind, captions, licence and split: what training reads
+    root/build/summary.json    what is missing, and why (`summary`)
     root/build/ATTRIBUTION.md  whom the sounds come from
 
-Only ever appended to: a run that was stopped goes on after the last whole row. Captions are applied
-last and take a second, so better words need no new decoding.
+Samples are only ever appended: a run that was stopped goes on after the last whole row. What was
+dropped is tried again, and said again. Captions are applied last and take a second, so better words
+need no new decoding.
 """
 
 import json
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
 
 from diegetic.config import CHANNELS
-from diegetic.errors import MediaError
+from diegetic.errors import DiegeticError, MediaError
+from diegetic.snapshot import FloatArray
 from diegetic.training import captions, catalog
+from diegetic.training.atomic import replace_text
+from diegetic.training.captioner import Captions, Fields
 from diegetic.training.catalog import Clip
 from diegetic.training.decode import Pcm, decode
 from diegetic.training.fetch import package_folder, read_fetched
+from diegetic.training.summary import Missing, Summary, summarise, write_summary
 
 _log = logging.getLogger(__name__)
 
 FRAME_BYTES = 2 * CHANNELS
 MUSIC_SECONDS = 90.0
-MUSIC_TOTAL_HOURS = 4.0
+MUSIC_TOTAL_HOURS = 6.0
+_AHEAD = 64  # clips decoded, or being decoded, before they are needed
 
 
 @dataclass(frozen=True)
@@ -49,12 +59,17 @@ class Decoded:
 
 
 Progress = Callable[[Decoded, int, int], None]  # row, rows done, rows in all
+_File = tuple[Path, float | None, Path]  # file, longest in seconds, soundfont
 
 
 def build(root: Path, *, workers: int = 2, progress: Progress | None = None) -> list[Decoded]:
     """Decode what has been fetched below `root` and is not in the index yet; return the new rows.
 
-    Clips whose md5 differed, or that are missing, are never decoded. Then `captions` are applied.
+    Clips whose md5 differed, or that are missing, are never decoded. `write_segments` comes next.
+
+    Raises:
+        MediaError: nothing was fetched.
+        DiegeticError: the disk is full; what was decoded is kept.
     """
     folder = root / "build"
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,26 +78,44 @@ def build(root: Path, *, workers: int = 2, progress: Progress | None = None) -> 
     todo = [clip for clip in available(root) if (clip.package, clip.path) not in known]
     end = sum(row.samples for row in have)
     new: list[Decoded] = []
-    with (folder / "audio.i16").open("ab") as audio, (folder / "index.jsonl").open("a") as index:
-        for clip, result in _decode_all(root, todo, workers):
-            row = _append(clip, result, end, audio, index)
-            end += row.samples
-            new.append(row)
-            if progress is not None:
-                progress(row, len(new), len(todo))
-    write_segments(root)
+    try:
+        with (
+            (folder / "audio.i16").open("ab") as audio,
+            (folder / "index.jsonl").open("a", encoding="utf-8") as index,
+        ):
+            for clip, result in _decode_all(root, todo, workers):
+                row = _append(clip, result, end, audio, index)
+                end += row.samples
+                new.append(row)
+                if progress is not None:
+                    progress(row, len(new), len(todo))
+    except OSError as error:
+        kept = len(have) + sum(not row.dropped for row in new)
+        raise DiegeticError(
+            f"cannot write {folder}: {error.strerror or error}; {kept} clips are kept: "
+            "run again to go on"
+        ) from error
     return new
 
 
 def available(root: Path) -> list[Clip]:
-    """Return the clips of `root` fit for training: effects, then the music that was chosen."""
+    """Return the clips of `root` fit for training: effects, then the music that was chosen.
+
+    Raises:
+        MediaError: nothing was fetched.
+    """
+    fit = _fit(root)
+    if not fit:
+        raise MediaError(f"nothing was fetched into {root}: run `diegetic data fetch` first")
+    return fit
+
+
+def _fit(root: Path) -> list[Clip]:
     bad: dict[str, frozenset[str]] = {}
     for package in catalog.packages():
         fetched = read_fetched(root, package)
         if fetched is not None:
             bad[package] = frozenset(fetched.missing + fetched.mismatched)
-    if not bad:
-        raise MediaError(f"nothing was fetched into {root}: run `diegetic data fetch` first")
     order = {package: rank for rank, package in enumerate(catalog.packages())}
     fit = [
         clip
@@ -118,27 +151,38 @@ def choose_music(tracks: Iterable[Clip], hours: float = MUSIC_TOTAL_HOURS) -> li
     return chosen
 
 
-def write_segments(root: Path) -> int:
-    """Write segments.jsonl and ATTRIBUTION.md from the index; return how many segments there are.
+def write_segments(
+    root: Path,
+    captioner: Captions | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Write segments.jsonl, summary.json and ATTRIBUTION.md from the index; return the summary.
+
+    A `captioner` is asked for the captions of every clip; `progress` is told segments done, in all.
 
     Raises:
         MediaError: the index and the samples do not match: some other program wrote to them.
+        DiegeticError: a file could not be written.
     """
     folder = root / "build"
     if not (folder / "audio.i16").is_file():
         raise MediaError(f"no decoded sounds in {root}: run `diegetic data build` first")
-    rows = [row for row in read_index(folder) if not row.dropped]
+    index = read_index(folder)
+    rows = [row for row in index if not row.dropped]
     size = (folder / "audio.i16").stat().st_size
     if size < sum(row.samples for row in rows) * FRAME_BYTES:
         raise MediaError(f"{folder / 'audio.i16'} is shorter than its index says: build anew")
     clips = {(clip.package, clip.path): clip for clip in catalog.clips()}
     heldout = catalog.heldout_packages()
     lines = []
-    for row in rows:
+    for done, row in enumerate(rows, 1):
         clip = clips.get((row.package, row.path))
         if clip is None:  # the catalogue has changed since: the samples stay, unused
             continue
-        subject = captions.subject(clip)
+        fields = _fields(clip)
+        said = fields.captions
+        if captioner is not None:
+            said = captioner.of(fields, partial(_sound, folder, row))
         segment = {
             "offset": row.offset,
             "samples": row.samples,
@@ -147,18 +191,51 @@ def write_segments(root: Path) -> int:
             "licence": clip.licence,
             "licence_class": clip.licence_class,
             "category": clip.category,
-            "subject": subject,
-            "kind": captions.kind(clip),
-            "captions": captions.sentences(clip),
-            "noun": captions.noun(clip),
+            "subject": fields.subject,
+            "kind": fields.kind,
+            "captions": said,
+            "noun": fields.noun,
             "split": "heldout" if row.package in heldout else "train",
             "peak": row.peak,
             "rms": row.rms,
         }
         lines.append(json.dumps(segment, ensure_ascii=False))
-    _replace(folder / "segments.jsonl", "".join(line + "\n" for line in lines))
-    _replace(folder / "ATTRIBUTION.md", attribution(root, {row.package for row in rows}))
-    return len(lines)
+        if progress is not None:
+            progress(done, len(rows))
+    replace_text(folder / "segments.jsonl", "".join(line + "\n" for line in lines))
+    packages = {row.package for row in rows}
+    if any(row.path.endswith(".mid") for row in rows):
+        packages.add(catalog.SOUNDFONT.package)
+    replace_text(folder / "ATTRIBUTION.md", attribution(root, packages))
+    fates = {(row.package, row.path): row.dropped for row in index}
+    wanted = dict.fromkeys((*_fit(root), *(clips[key] for key in fates if key in clips)))
+    failed = captioner.failed if captioner is not None else ()
+    lost = [Missing(answer.package, answer.path, answer.problem) for answer in failed]
+    summary = summarise(root, wanted, fates, lost)
+    write_summary(folder, summary)
+    return summary
+
+
+def _fields(clip: Clip) -> Fields:
+    return Fields(
+        package=clip.package,
+        path=clip.path,
+        subject=captions.subject(clip),
+        kind=captions.kind(clip),
+        category=clip.category,
+        noun=captions.noun(clip),
+        tags=clip.tags,
+        captions=captions.sentences(clip),
+        seconds=clip.seconds,
+    )
+
+
+def _sound(folder: Path, row: Decoded) -> FloatArray:
+    """The samples of `row`, (n, 2) in -1..1."""
+    pcm = np.fromfile(
+        folder / "audio.i16", np.int16, row.samples * CHANNELS, offset=row.offset * FRAME_BYTES
+    )
+    return pcm.reshape(-1, CHANNELS).astype(np.float32) / np.float32(32768)
 
 
 def read_index(folder: Path) -> list[Decoded]:
@@ -217,7 +294,7 @@ def _holders(folder: Path) -> list[str]:
 
 
 def _recover(folder: Path) -> list[Decoded]:
-    """Cut index and samples back to the last row that both hold whole."""
+    """Cut index and samples back to the last row that both hold whole; forget what was dropped."""
     rows = read_index(folder)
     audio = folder / "audio.i16"
     size = audio.stat().st_size if audio.is_file() else 0
@@ -233,36 +310,66 @@ def _recover(folder: Path) -> list[Decoded]:
     if size > end * FRAME_BYTES:
         _log.info("cutting %d bytes of an unfinished clip", size - end * FRAME_BYTES)
         os.truncate(audio, end * FRAME_BYTES)
-    text = "".join(json.dumps(row.__dict__) + "\n" for row in whole)
-    _replace(folder / "index.jsonl", text)
-    return whole
+    kept = [row for row in whole if not row.dropped]
+    replace_text(folder / "index.jsonl", "".join(json.dumps(row.__dict__) + "\n" for row in kept))
+    return kept
 
 
 def _decode_all(
     root: Path, clips: list[Clip], workers: int
 ) -> Iterator[tuple[Clip, Pcm | MediaError]]:
     """Yield each clip with its samples, in order; only a few are in memory at a time."""
-    jobs = [(package_folder(root, clip.package) / clip.path, _longest(clip)) for clip in clips]
+    font = package_folder(root, catalog.SOUNDFONT.package) / catalog.SOUNDFONT.path
+    jobs = [
+        (package_folder(root, clip.package) / clip.path, _longest(clip), font) for clip in clips
+    ]
     if workers <= 1:
         yield from zip(clips, map(_job, jobs), strict=True)
         return
-    batch = 64
-    with ProcessPoolExecutor(workers) as pool:
-        rest = iter(zip(clips, jobs, strict=True))
-        while part := list(islice(rest, batch)):
-            results = pool.map(_job, [job for _, job in part], chunksize=4)
-            yield from zip([clip for clip, _ in part], results, strict=True)
+    rest = deque(zip(clips, jobs, strict=True))
+    while rest:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield from _until_a_crash(pool, rest)
+        if rest:  # one of the next few did it: the first of them is tried alone
+            clip, job = rest.popleft()
+            yield clip, _alone(job)
+
+
+def _until_a_crash(
+    pool: ProcessPoolExecutor, rest: deque[tuple[Clip, _File]]
+) -> Iterator[tuple[Clip, Pcm | MediaError]]:
+    """Take clips from the front of `rest`, until none is left or a decoder crashed."""
+    waiting: deque[Future[Pcm | MediaError]] = deque()
+    try:
+        while rest:
+            while len(waiting) < min(_AHEAD, len(rest)):
+                waiting.append(pool.submit(_job, rest[len(waiting)][1]))
+            result = waiting.popleft().result()
+            yield rest.popleft()[0], result
+    except BrokenProcessPool:
+        return
+
+
+def _alone(job: _File) -> Pcm | MediaError:
+    """Decode in a process of its own, so that a crash costs one clip."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(_job, job).result()
+        except BrokenProcessPool:
+            return MediaError(f"{job[0].name} took its decoder down: damaged, or too large")
 
 
 def _longest(clip: Clip) -> float | None:
     return MUSIC_SECONDS if clip.sheet == "music" else None
 
 
-def _job(job: tuple[Path, float | None]) -> Pcm | MediaError:
+def _job(job: _File) -> Pcm | MediaError:
     try:
         return decode(*job)
     except MediaError as error:
         return error
+    except Exception as error:  # many decoders, many files: whatever it is, it costs one clip
+        return MediaError(f"{job[0].name} cannot be decoded: {error!r}")
 
 
 def _append(
@@ -286,10 +393,3 @@ def _append(
     index.write(json.dumps(row.__dict__) + "\n")
     index.flush()
     return row
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write in one move, so that a reader never sees half a file."""
-    scratch = path.with_suffix(path.suffix + ".new")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)

@@ -1,6 +1,6 @@
 """The catalogue: which clips, tracks and textures exist, in which package, under which licence.
 
-It ships as three CSV files and one list beside this module. Nothing is downloaded here.
+It ships as four CSV files and two lists beside this module. Nothing is downloaded here.
 """
 
 import csv
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-SHEETS = ("sfx", "music")
+SHEETS = {"sfx": "sfx", "music": "music", "midi": "music"}  # file: what its rows are
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,26 @@ class Texture:
     surface: str
 
 
+@dataclass(frozen=True)
+class Soundfont:
+    """What MIDI is played with, and the package that it lies in."""
+
+    package: str
+    version: str
+    suite: str
+    path: str
+    md5: str
+
+
+SOUNDFONT = Soundfont(
+    "musescore-general-soundfont-small",
+    "0.2.1-1",
+    "bookworm",
+    "usr/share/sounds/sf3/MuseScore_General_Lite.sf3",
+    "7b212054fff0bb224207dba1b71ca2be",
+)
+
+
 @cache
 def clips() -> tuple[Clip, ...]:
     """Return every clip and track of the catalogue, in a fixed order."""
@@ -67,8 +87,8 @@ def clips() -> tuple[Clip, ...]:
             md5=row["md5"],
             sheet=sheet,
         )
-        for sheet in SHEETS
-        for row in _rows(f"{sheet}.csv")
+        for file, sheet in SHEETS.items()
+        for row in _rows(f"{file}.csv")
     )
 
 
@@ -83,15 +103,35 @@ def textures() -> tuple[Texture, ...]:
 @cache
 def heldout_packages() -> frozenset[str]:
     """Return the packages that training never sees."""
-    return frozenset(_lines("heldout.txt"))
+    return frozenset(line for line in _lines("heldout.txt") if "/" not in line)
+
+
+@cache
+def heldout_maps() -> frozenset[str]:
+    """Return the maps of the recorded game that training never sees, as "wad/map"."""
+    return frozenset(line for line in _lines("heldout.txt") if "/" in line)
 
 
 @cache
 def packages() -> tuple[str, ...]:
-    """Return every package with a clip, those with the most precious sounds first."""
+    """Return every package with a clip, the most precious ones first; the soundfont comes last."""
     first = _lines("order.txt")
     rest = sorted({clip.package for clip in clips()} - set(first))
-    return (*first, *rest)
+    return (*first, *rest, SOUNDFONT.package)
+
+
+def wanted(package: str) -> dict[str, str]:
+    """Return the paths of `package` that are of use, and their md5 sums."""
+    if package == SOUNDFONT.package:
+        return {SOUNDFONT.path: SOUNDFONT.md5}
+    return {clip.path: clip.md5 for clip in clips() if clip.package == package}
+
+
+def origin(package: str) -> tuple[str, str]:
+    """Return the version of `package` that the catalogue was made from, and its Debian suite."""
+    if package == SOUNDFONT.package:
+        return SOUNDFONT.version, SOUNDFONT.suite
+    return next((clip.version, clip.suite) for clip in clips() if clip.package == package)
 
 
 def _tags(text: str) -> tuple[tuple[str, float], ...]:

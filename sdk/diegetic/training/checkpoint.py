@@ -1,16 +1,20 @@
 """Checkpoints: weights, their average, optimiser and progress in one file, written atomically."""
 
 import copy
-import math
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from diegetic.errors import DiegeticError, WeightsError
+from diegetic.errors import WeightsError
+from diegetic.training.atomic import replacing
+
+# What may change when a training goes on: how long and how fast, not what is learned.
+FREE = frozenset({"steps", "learning_rate", "warmup", "accumulate"})
 
 
 @dataclass(frozen=True)
@@ -20,17 +24,8 @@ class Progress:
     step: int = 0
     minutes: float = 0.0
 
-    def after_step(self, loss: float, minutes: float) -> "Progress":
-        """Progress after one more step.
-
-        Raises:
-            DiegeticError: `loss` is not a finite number.
-        """
-        if not math.isfinite(loss):
-            raise DiegeticError(
-                f"the loss became {loss} at step {self.step}; the last checkpoint is good: "
-                "run again with a lower learning rate"
-            )
+    def after_step(self, minutes: float) -> "Progress":
+        """Progress after one more step, which took `minutes`."""
         return replace(self, step=self.step + 1, minutes=self.minutes + minutes)
 
 
@@ -50,40 +45,95 @@ class Average:
         torch._foreach_lerp_(ours, theirs, 1 - decay)
 
 
-def save_checkpoint(
-    path: Path, model: nn.Module, optimiser: Optimizer, average: Average | None, progress: Progress
-) -> None:
-    """Write everything needed to go on; a crash while writing leaves the former file."""
-    part = path.with_suffix(".part")
-    torch.save(
-        {
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "average": average.model.state_dict() if average else None,
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a training changes, and the file in which it is kept.
+
+    Attributes:
+        configuration: settings by name; a file of others is refused, but for those in `FREE`.
+    """
+
+    path: Path
+    model: nn.Module
+    optimiser: Optimizer
+    average: Average | None
+    configuration: Mapping[str, int | float]
+
+    def save(self, progress: Progress) -> None:
+        """Write everything needed to go on; a crash while writing leaves the former file.
+
+        Raises:
+            DiegeticError: the disk is full, say; the former file is kept.
+        """
+        content = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.model.state_dict() if self.average else None,
             "step": progress.step,
             "minutes": progress.minutes,
-        },
-        part,
-    )
-    os.replace(part, path)
+            "configuration": dict(self.configuration),
+        }
+        with replacing(self.path) as file:
+            torch.save(content, file)
+
+    def load(self) -> Progress:
+        """Restore what `save` wrote; a missing file is the beginning.
+
+        Raises:
+            WeightsError: the file is damaged, or of another model or configuration.
+        """
+        if not self.path.exists():
+            return Progress()
+        saved = read_checkpoint(self.path)
+        configuration = saved.get("configuration", {})  # older files do not tell
+        others = [
+            f"{name} {configuration[name]}, now {value}"
+            for name, value in self.configuration.items()
+            if name not in FREE and configuration.get(name, value) != value
+        ]
+        if others:
+            raise WeightsError(
+                f"{self.path} was trained with another configuration: {'; '.join(others)}; "
+                f"only {', '.join(sorted(FREE))} may change on the way"
+            )
+        load_weights(self.path, saved.get("model", {}), self.model)
+        if self.average is not None:
+            load_weights(self.path, saved.get("average") or {}, self.average.model)
+        try:
+            self.optimiser.load_state_dict(saved["optimiser"])
+        except (KeyError, ValueError) as error:
+            raise WeightsError(f"{self.path} was made by another optimiser: {error}") from error
+        return Progress(saved["step"], saved["minutes"])
 
 
-def load_checkpoint(
-    path: Path, model: nn.Module, optimiser: Optimizer, average: Average | None
-) -> Progress:
-    """Restore what `save_checkpoint` wrote; a missing file is the beginning.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, its tensors on the CPU.
 
     Raises:
-        WeightsError: the checkpoint belongs to another configuration of the model.
+        WeightsError: it is damaged.
     """
-    if not path.exists():
-        return Progress()
-    saved = torch.load(path, weights_only=True)
     try:
-        model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
-        if average is not None:
-            average.model.load_state_dict(saved["average"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise WeightsError(f"{path} was made by another model: {error}") from error
-    return Progress(saved["step"], saved["minutes"])
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # there is nothing that wrong bytes cannot make of an unpickler
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise WeightsError(f"{path} is damaged and cannot be gone on from: {reason}") from error
+    return content
+
+
+def load_weights(path: Path, saved: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Give `model` the weights `saved`, which were read from `path`.
+
+    Raises:
+        WeightsError: they are of another model; how names and shapes differ is said in a line.
+    """
+    theirs = {name: tuple(tensor.shape) for name, tensor in saved.items()}
+    ours = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    others = [
+        f"{name} is {theirs.get(name, 'not there')}, here {ours.get(name, 'not there')}"
+        for name in sorted(theirs.keys() | ours.keys())
+        if theirs.get(name) != ours.get(name)
+    ]
+    if others:
+        more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
+        raise WeightsError(f"{path} was made by another model: {'; '.join(others[:3])}{more}")
+    model.load_state_dict(dict(saved))

@@ -9,8 +9,8 @@ frequency.
 
 import logging
 import math
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,38 +18,59 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diegetic.codec import BANDS, FRAMES_PER_LATENT, LAG
+from diegetic.codec import BANDS, DELAY, FRAMES_PER_LATENT, MID_BANDS
 from diegetic.config import LATENT_RATE, SAMPLES_PER_LATENT
+from diegetic.errors import DiegeticError
 from diegetic.model.decoder import Decoder
-from diegetic.model.inverse import synthesise
-from diegetic.model.spectral import band_levels, noise_spectra, to_mid_side
-from diegetic.training.audio_store import AudioStore
-from diegetic.training.checkpoint import load_checkpoint, save_checkpoint
-from diegetic.training.loop import (
-    REPORT,
-    denormals_flushed,
-    report,
-    scheduled_rate,
-    seed_step,
-    set_rate,
+from diegetic.model.inverse import hold_levels, synthesise
+from diegetic.model.spectral import (
+    band_levels,
+    levels_of,
+    noise_spectra,
+    to_mid_side,
 )
+from diegetic.training.audio_store import AudioStore
+from diegetic.training.checkpoint import Checkpoint
+from diegetic.training.group import joined
+from diegetic.training.loop import Training, denormals_flushed, train
 
 log = logging.getLogger(__name__)
 
+LEVEL_SHARE = 1.0  # of the loss: how far the levels of bands are off, in neper
 RESOLUTIONS = (256, 512, 1024, 2048)
 SHARES = {"bed": 0.4, "oneshot": 0.35, "music": 0.25}  # of the crops
 
 
-@dataclass(frozen=True)
-class CodecTraining:
-    """What makes the shipped decoder; `seconds` is the length of a crop."""
+@dataclass(frozen=True, kw_only=True)
+class CodecTraining(Training):
+    """What makes the shipped decoder.
 
-    steps: int = 1500
+    Attributes:
+        batch: crops a draw.
+        seconds: length of a crop, a whole number of latents.
+    """
+
+    steps: int = 3000
     batch: int = 4
     seconds: float = 0.8
     learning_rate: float = 8e-4
     warmup: int = 100
-    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch < 1:
+            raise DiegeticError(f"batch must be 1 or more, got {self.batch}")
+        latents = self.seconds * LATENT_RATE
+        if not (latents > 0.5 and abs(latents - round(latents)) < 1e-6):
+            raise DiegeticError(
+                f"seconds of a crop must be a positive multiple of {1 / LATENT_RATE:g}, "
+                f"got {self.seconds!r}"
+            )
+
+    @property
+    def samples(self) -> int:
+        """Length of a crop in samples."""
+        return round(self.seconds * LATENT_RATE) * SAMPLES_PER_LATENT
 
 
 def distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
@@ -81,14 +102,17 @@ def energy_loss(decoder: Decoder, audio: Tensor) -> Tensor:
     batch = audio.shape[0]
     latents = decoder.latents.encode(audio)
     noise = noise_spectra(torch.randn(2 * batch, 2, audio.shape[1]))
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(audio.device.type, torch.bfloat16):
         spectra, _ = decoder(latents.repeat(2, 1, 1), noise, decoder.start(2 * batch))
-    made = synthesise(spectra)[..., :-LAG]
+    levels = decoder.latents.levels(latents).repeat(2, 1, 1)
+    made = hold_levels(synthesise(spectra), levels)[..., :-DELAY]
     true = to_mid_side(audio)[..., : made.shape[-1]]
     # The side may be louder or softer than the mid: each is compared on its own.
     y, y2 = made[:batch], made[batch:]
     x_mag, y_mag, y2_mag = spectra_of(true), spectra_of(y), spectra_of(y2)
-    return distance(x_mag, y_mag) + distance(x_mag, y2_mag) - distance(y_mag, y2_mag)
+    energy = distance(x_mag, y_mag) + distance(x_mag, y2_mag) - distance(y_mag, y2_mag)
+    off = (levels_of(made) - levels_of(true).repeat(2, 1, 1)).abs()
+    return energy + LEVEL_SHARE * off[..., :MID_BANDS].mean()
 
 
 class CropSampler:
@@ -139,40 +163,30 @@ def fit_latents(
 
 
 @denormals_flushed()
-def train_codec(data: Path, out: Path, settings: CodecTraining) -> Path:
+def train_codec(data: Path, out: Path, settings: CodecTraining, device: str = "cpu") -> Path:
     """Train (or go on training) the decoder on the build in `data`; return the checkpoint's path.
 
-    Every REPORT steps a checkpoint and a line in `out/codec.jsonl` are written. A run that was
-    interrupted goes on as if it had not been.
+    The checkpoint and its log, `out/codec.jsonl`, are written as in `loop.train`; `device` is
+    chosen, and the processes of `torchrun` found, as in `group.joined`.
 
     Raises:
-        DiegeticError: the loss is not a number; the last good checkpoint is kept.
+        DiegeticError: as `loop.train` and `group.joined`.
+        MediaError: there is no build in `data`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoint = out / "codec.pt"
-    torch.manual_seed(settings.seed)
-    decoder = Decoder()
-    optimiser = torch.optim.AdamW(decoder.parameters(), settings.learning_rate, (0.8, 0.95))
+    path = out / "codec.pt"
     sampler = CropSampler(AudioStore(data), "train")
-    state = load_checkpoint(checkpoint, decoder, optimiser, None)
-    if state.step == 0:
-        explained = fit_latents(decoder, sampler, np.random.default_rng([settings.seed]))
-        log.info("spectral latents explain %.2f %% of the variance", 100 * explained)
-    samples = round(settings.seconds * LATENT_RATE) * SAMPLES_PER_LATENT
-    losses: list[float] = []
-    while state.step < settings.steps:
-        began = time.monotonic()
-        rng = seed_step(settings.seed, state.step)
-        rate = scheduled_rate(settings.learning_rate, state.step, settings.steps, settings.warmup)
-        set_rate(optimiser, rate)
-        loss = energy_loss(decoder, sampler.batch(settings.batch, samples, rng))
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        optimiser.step()
-        losses.append(float(loss.detach()))
-        state = state.after_step(losses[-1], (time.monotonic() - began) / 60)
-        if state.step % REPORT == 0 or state.step == settings.steps:
-            save_checkpoint(checkpoint, decoder, optimiser, None, state)
-            report(out / "codec.jsonl", state, losses, rate)
-    return checkpoint
+    with joined(device) as group:
+        torch.manual_seed(settings.seed)
+        decoder = Decoder()
+        if not path.exists():
+            explained = fit_latents(decoder, sampler, np.random.default_rng([settings.seed]))
+            log.info("spectral latents explain %.2f %% of the variance", 100 * explained)
+        decoder = decoder.to(group.device)
+        optimiser = torch.optim.AdamW(decoder.parameters(), settings.learning_rate, (0.8, 0.95))
+
+        def losses(step: int, rng: np.random.Generator) -> Iterator[Tensor]:
+            crops = sampler.batch(settings.batch, settings.samples, rng)
+            yield energy_loss(decoder, crops.to(group.device))
+
+        train(Checkpoint(path, decoder, optimiser, None, asdict(settings)), losses, settings, group)
+    return path

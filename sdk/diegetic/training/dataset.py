@@ -4,6 +4,7 @@ Modalities are masked as in AudioX (arXiv 2503.10522): the sentence, its words, 
 parameters, events, the prefix, or everything, so that every subset of inputs is a valid request.
 """
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from torch import Tensor
 from diegetic.config import StreamConfig
 from diegetic.errors import MediaError
 from diegetic.snapshot import (
+    BLEND_TOKENS,
     EVENT_SLOTS,
     EVENT_TOKENS,
     FRAME_DIM,
     FRAME_SLOTS,
     FRAME_TOKENS,
+    LAYER_TOKENS,
     PARAMETER_TOKENS,
     SLOTS,
     SWITCH_TOKENS,
@@ -42,6 +45,9 @@ class SceneArrays:
     Attributes:
         latents: (N, T, LATENT_DIM) float16.
         text: (N, CHUNKS) prompt of each chunk.
+        blend: (N, CHUNKS, BLEND_SLOTS) further prompts.
+        share: (N, CHUNKS, BLEND_SLOTS) their shares of the sound.
+        layer: (N, LAYER_SLOTS) bool, which layers are asked for.
         switch: (N, CHUNKS, SWITCH_SLOTS) text of "name value".
         parameter: (N, PARAMETER_SLOTS) text of the name.
         value: (N, CHUNKS, PARAMETER_SLOTS) in 0..1.
@@ -55,6 +61,9 @@ class SceneArrays:
 
     latents: NDArray[np.float16]
     text: NDArray[np.int32]
+    blend: NDArray[np.int32]
+    share: NDArray[np.float32]
+    layer: NDArray[np.bool_]
     switch: NDArray[np.int32]
     parameter: NDArray[np.int32]
     value: NDArray[np.float32]
@@ -96,14 +105,20 @@ def load_scenes(root: Path) -> tuple[SceneArrays, Tables]:
     """Read what `build_scenes` wrote.
 
     Raises:
-        MediaError: there is nothing, or it is incomplete.
+        MediaError: there is nothing, or it is damaged or of another version.
     """
     path = root / "scenes.npz"
     if not path.is_file():
         raise MediaError(f"no training scenes in {root}: run `diegetic train scenes` first")
-    with np.load(path) as saved:
-        scenes = SceneArrays(**{name: saved[name] for name in SceneArrays.__dataclass_fields__})
-        tables = Tables(saved["texts"], saved["frames"])
+    try:
+        with path.open("rb") as file, np.load(file) as saved:
+            scenes = SceneArrays(**{name: saved[name] for name in SceneArrays.__dataclass_fields__})
+            tables = Tables(saved["texts"], saved["frames"])
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
+        raise MediaError(
+            f"{path} is damaged, or of another version: delete it and run "
+            f"`diegetic train scenes` again ({error})"
+        ) from error
     return scenes, tables
 
 
@@ -128,6 +143,14 @@ class Conditions:
                 if (text := scenes.text[n, chunk]) != NONE:
                     words[b, k, :TEXT_SLOTS] = texts[text]
                     present[b, k, :TEXT_SLOTS] = np.abs(texts[text]).max(axis=1) > 0
+                    values[b, k, 0] = 1 - scenes.share[n, chunk].sum()
+                for s, text in enumerate(scenes.blend[n, chunk]):
+                    if text != NONE:
+                        present[b, k, 1:TEXT_SLOTS] = 0  # as live: its words tell of one alone
+                        words[b, k, BLEND_TOKENS.start + s] = texts[text, 0]
+                        values[b, k, BLEND_TOKENS.start + s] = scenes.share[n, chunk, s]
+                        present[b, k, BLEND_TOKENS.start + s] = 1
+                present[b, k, LAYER_TOKENS] = scenes.layer[n]
                 for s, text in enumerate(scenes.switch[n, chunk]):
                     if text != NONE:
                         words[b, k, SWITCH_TOKENS.start + s] = texts[text, 0]
@@ -201,10 +224,12 @@ def mask_modalities(present: NDArray[np.float32], rng: np.random.Generator) -> N
     def hide(where: slice, chance: float) -> None:
         out[rng.random(count) < chance, :, where] = 0
 
-    other = out[:, :, WORD_SLOTS:].any(axis=(1, 2)) | out[:, :, EVENT_TOKENS].any(axis=(1, 2))
+    other = out[:, :, EVENT_TOKENS.start :].any(axis=(1, 2))
     hide(slice(1, TEXT_SLOTS), 0.4)  # the sentence alone
-    hide(slice(0, 1), 0.05)  # its words alone
-    out[(rng.random(count) < 0.2) & other, :, :TEXT_SLOTS] = 0
+    single_prompt = ~out[:, :, BLEND_TOKENS].any(axis=(1, 2))
+    out[(rng.random(count) < 0.05) & single_prompt, :, 0] = 0  # its words alone
+    out[(rng.random(count) < 0.2) & other, :, : BLEND_TOKENS.stop] = 0
+    hide(LAYER_TOKENS, 0.02)
     hide(SWITCH_TOKENS, 0.2)
     hide(PARAMETER_TOKENS, 0.2)
     hide(EVENT_TOKENS, 0.15)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from diegetic.config import RATE
 from diegetic.errors import MediaError
 from diegetic.snapshot import FloatArray
+from diegetic.training.midi import play_midi
 
 Pcm = NDArray[np.int16]
 
@@ -20,15 +21,16 @@ _TAIL = 0.15
 _SHORTEST = 0.04
 
 
-def decode(path: Path, longest: float | None = None) -> Pcm:
+def decode(path: Path, longest: float | None = None, soundfont: Path | None = None) -> Pcm:
     """Return (samples, 2) at 48 kHz, ends trimmed of silence, scaled down if it passes full scale.
 
-    Of a file longer than `longest` seconds only the middle is taken.
+    Of a file longer than `longest` seconds only the middle is taken. MIDI is played through
+    `soundfont`.
 
     Raises:
         MediaError: unreadable, silent, shorter than 40 ms, or not a number.
     """
-    samples, rate = _read(path, longest)
+    samples, rate = _read(path, longest, soundfont)
     if not np.isfinite(samples).all():
         raise MediaError(f"{path.name} holds values that are not finite numbers")
     stereo = samples[:, :2] if samples.shape[1] >= 2 else np.repeat(samples, 2, axis=1)
@@ -51,8 +53,10 @@ def _trimmed(stereo: FloatArray) -> FloatArray:
     return stereo[start : int(loud[-1]) + int(_TAIL * RATE)]
 
 
-def _read(path: Path, longest: float | None) -> tuple[FloatArray, int]:
+def _read(path: Path, longest: float | None, soundfont: Path | None) -> tuple[FloatArray, int]:
     """Read with soundfile, and with PyAV what soundfile does not know."""
+    if path.suffix == ".mid" and soundfont is not None:
+        return _cut(*play_midi(path, soundfont), longest)
     try:
         with soundfile.SoundFile(path) as file:
             start, frames = _middle(file.frames, file.samplerate, longest)
@@ -60,9 +64,12 @@ def _read(path: Path, longest: float | None) -> tuple[FloatArray, int]:
                 file.seek(start)
             return file.read(frames, dtype="float32", always_2d=True), file.samplerate
     except (soundfile.SoundFileError, OSError, RuntimeError):
-        samples, rate = _read_av(path)
-        start, frames = _middle(len(samples), rate, longest)
-        return samples[start : start + frames], rate
+        return _cut(*_read_av(path), longest)
+
+
+def _cut(samples: FloatArray, rate: int, longest: float | None) -> tuple[FloatArray, int]:
+    start, frames = _middle(len(samples), rate, longest)
+    return samples[start : start + frames], rate
 
 
 def _middle(frames: int, rate: int, longest: float | None) -> tuple[int, int]:

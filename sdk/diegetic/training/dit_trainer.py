@@ -9,64 +9,73 @@ is held to the velocity, the second term without gradient. So v(. | c, b) learns
 classifier-free guidance would have computed from two evaluations, and one is enough live.
 """
 
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from diegetic.config import StreamConfig
-from diegetic.model.dit import Cross, DiT
+from diegetic.errors import DiegeticError
+from diegetic.model.dit import Cross
 from diegetic.snapshot import MAX_GUIDANCE
-from diegetic.training.checkpoint import Average, load_checkpoint, save_checkpoint
-from diegetic.training.dataset import Batch, BatchSampler, load_scenes
-from diegetic.training.loop import (
-    REPORT,
-    denormals_flushed,
-    report,
-    scheduled_rate,
-    seed_step,
-    set_rate,
-)
+from diegetic.training.alignment import AlignedDiT
+from diegetic.training.checkpoint import Average, Checkpoint
+from diegetic.training.dataset import CHUNKS, Batch, BatchSampler, load_scenes
+from diegetic.training.group import joined
+from diegetic.training.loop import Training, denormals_flushed, train
 from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_cross
 
 
-@dataclass(frozen=True)
-class DiTTraining:
+@dataclass(frozen=True, kw_only=True)
+class DiTTraining(Training):
     """What makes the shipped transformer."""
 
-    steps: int = 6000
-    hidden: int = 14  # clips a batch without their past: all must come from what is said
-    shown: int = 10  # clips a batch that go on from their past
+    steps: int = 4500
+    hidden: int = 14  # clips a draw without their past: all must come from what is said
+    shown: int = 10  # clips a draw that go on from their past
     chunks: int = 4  # of each scene: more scenes teach more than more of each
     learning_rate: float = 1e-3
     warmup: int = 150
     guided_after: float = 0.4  # share of the steps before guidance is trained
     prefix_noise: float = 0.35  # the prefix is the model's own, imperfect past
+    alignment: float = 0.03  # of the loss: words and frames against the sound
     decay: float = 0.999
-    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.hidden, self.shown) < 1:
+            raise DiegeticError(
+                f"hidden and shown must be 1 or more, got {self.hidden} and {self.shown}"
+            )
+        if not 1 <= self.chunks <= CHUNKS:
+            raise DiegeticError(f"chunks must be from 1 to {CHUNKS}, got {self.chunks}")
 
 
-def flow_loss(dit: DiT, batch: Batch, settings: DiTTraining, *, guided: bool, past: bool) -> Tensor:
+def flow_loss(
+    dit: AlignedDiT, batch: Batch, settings: DiTTraining, *, guided: bool, past: bool
+) -> Tensor:
     """The training objective on one batch, whose `past` is seen or hidden."""
     count, chunks = batch.latents.shape[0], len(batch.chunks)
     where = layout(batch.chunks, StreamConfig(), past)
     target = batch.latents[:, where.noisy_positions]
     prefix = batch.latents[:, : len(where.clean_positions)]
     prefix = prefix + settings.prefix_noise * torch.rand(count, 1, 1) * torch.randn_like(prefix)
-    # Kind and level of a sound are decided early: t leans to the noisy end.
-    t = torch.sigmoid(torch.randn(count, chunks) * 1.2 + 0.7)
+    # Kind and level of a sound are decided early: t leans to the noisy end, and reaches it.
+    t = 1 - torch.rand(count, chunks) ** 1.5
     noise = torch.randn_like(target)
     mixed = torch.lerp(target, noise, t[:, :, None, None])
     share = torch.ones(count, chunks)
     if guided:
         share = torch.where(torch.rand(count, 1) < 0.3, 1.0, torch.rand(count, 1))
         share = (1 / MAX_GUIDANCE + (1 - 1 / MAX_GUIDANCE) * share).expand(-1, chunks)
-    with torch.autocast("cpu", torch.bfloat16):
-        cross = Cross(
-            *dit.conditioning(batch.words, batch.frames, batch.values, batch.times, batch.present)
-        )
+    with torch.autocast(target.device.type, torch.bfloat16):
+        tokens = dit.conditioning.embed(batch.words, batch.frames, batch.values, batch.times)
+        cross = Cross(*dit.conditioning.project(tokens, batch.values, batch.times, batch.present))
+        clips = torch.arange(count).repeat_interleave(chunks)
+        apart: Tensor = dit.alignment(tokens, batch.present, target.flatten(0, 1), clips)
         kept = clean_pass(dit, prefix, where)
         made = noisy_pass(dit, mixed, t, 1 / share, cross, kept, where).float()
         if guided:
@@ -78,50 +87,42 @@ def flow_loss(dit: DiT, batch: Batch, settings: DiTTraining, *, guided: bool, pa
                 plain = noisy_pass(dit, mixed, t, torch.ones_like(t), blank, kept, where)
             weight = share[:, :, None, None]
             made = weight * made + (1 - weight) * plain.float()
-    return ((made - (noise - target)).square() * batch.weights).mean()
+    flow: Tensor = ((made - (noise - target)).square() * batch.weights).mean()
+    return flow + settings.alignment * apart
 
 
 @denormals_flushed()
-def train_dit(scenes_root: Path, out: Path, settings: DiTTraining) -> Path:
+def train_dit(scenes_root: Path, out: Path, settings: DiTTraining, device: str = "cpu") -> Path:
     """Train (or go on training) the transformer; return the checkpoint's path.
 
-    Every REPORT steps a checkpoint and a line in `out/dit.jsonl` are written. A run that was
-    interrupted goes on as if it had not been.
+    The checkpoint and its log, `out/dit.jsonl`, are written as in `loop.train`; `device` is
+    chosen, and the processes of `torchrun` found, as in `group.joined`.
 
     Raises:
-        DiegeticError: the loss is not a number; the last good checkpoint is kept.
+        DiegeticError: as `loop.train` and `group.joined`.
+        MediaError: there are no scenes in `scenes_root`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoint = out / "dit.pt"
-    torch.manual_seed(settings.seed)
-    dit = DiT()
-    average = Average(dit, settings.decay)
-    decayed = [p for p in dit.parameters() if p.ndim > 1]
-    rest = [p for p in dit.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, settings.learning_rate, (0.9, 0.98))
-    state = load_checkpoint(checkpoint, dit, optimiser, average)
-    sampler = BatchSampler(*load_scenes(scenes_root), StreamConfig())
-    losses: list[float] = []
-    while state.step < settings.steps:
-        began = time.monotonic()
-        rng = seed_step(settings.seed, state.step)
-        rate = scheduled_rate(settings.learning_rate, state.step, settings.steps, settings.warmup)
-        set_rate(optimiser, rate)
-        guided = state.step >= settings.guided_after * settings.steps
-        optimiser.zero_grad()
-        losses.append(0.0)
-        for count, past in ((settings.hidden, False), (settings.shown, True)):
-            batch = sampler.draw(count, settings.chunks, rng)
-            loss = flow_loss(dit, batch, settings, guided=guided, past=past)
-            loss = loss * (count / (settings.hidden + settings.shown))
-            torch.autograd.backward(loss)
-            losses[-1] += float(loss.detach())
-        torch.nn.utils.clip_grad_norm_(dit.parameters(), 1.0)
-        optimiser.step()
-        state = state.after_step(losses[-1], (time.monotonic() - began) / 60)
-        average.update(dit, state.step)
-        if state.step % REPORT == 0 or state.step == settings.steps:
-            save_checkpoint(checkpoint, dit, optimiser, average, state)
-            report(out / "dit.jsonl", state, losses, rate)
-    return checkpoint
+    path, stream = out / "dit.pt", StreamConfig()
+    lengths = {"hop": stream.hop, "overlap": stream.overlap, "prefix": stream.prefix}
+    sampler = BatchSampler(*load_scenes(scenes_root), stream)
+    clips = settings.hidden + settings.shown
+    with joined(device) as group:
+        torch.manual_seed(settings.seed)
+        dit = AlignedDiT().to(group.device)
+        average = Average(dit, settings.decay)
+        decayed = [p for p in dit.parameters() if p.ndim > 1]
+        rest = [p for p in dit.parameters() if p.ndim <= 1]
+        parts = [{"params": decayed, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
+        optimiser = torch.optim.AdamW(parts, settings.learning_rate, (0.9, 0.98))
+
+        def losses(step: int, rng: np.random.Generator) -> Iterator[Tensor]:
+            guided = step >= settings.guided_after * settings.steps
+            for count, past in ((settings.hidden, False), (settings.shown, True)):
+                drawn = sampler.draw(count, settings.chunks, rng)
+                batch = Batch(**{name: x.to(group.device) for name, x in vars(drawn).items()})
+                loss = flow_loss(dit, batch, settings, guided=guided, past=past)
+                yield loss * (count / clips)
+
+        kept = Checkpoint(path, dit, optimiser, average, asdict(settings) | lengths)
+        train(kept, losses, settings, group)
+    return path

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diegetic.config import SAMPLES_PER_LATENT, StreamConfig
-from diegetic.snapshot import PARAMETER_SLOTS, SWITCH_SLOTS
+from diegetic.snapshot import BLEND_SLOTS, LAYERS, PARAMETER_SLOTS, SWITCH_SLOTS
+from diegetic.training.atomic import replacing
 from diegetic.training.dataset import (
     CHUNKS,
     EVENTS,
@@ -29,12 +30,29 @@ SAMPLES = LATENTS * SAMPLES_PER_LATENT
 Audio = NDArray[np.float32]
 
 
+def _silence() -> Audio:
+    return np.zeros((LEAD + SAMPLES, 2), np.float32)
+
+
 @dataclass
 class Draft:
-    """A scene being composed: `audio` has LEAD samples before the scene's start."""
+    """A scene being composed.
 
-    audio: Audio = field(default_factory=lambda: np.zeros((LEAD + SAMPLES, 2), np.float32))
+    Attributes:
+        stems: the sound of each layer, (LEAD + SAMPLES, 2), LEAD before the scene's start.
+        layers: those that are asked for; none means all.
+        text: the prompt of each chunk.
+        blends: further prompts of each chunk and their shares of the sound.
+        switches: "name value" of each chunk.
+        parameters: names, whose `values` are (CHUNKS, PARAMETER_SLOTS).
+        events: name, seconds from the scene's start, amplitude.
+        frames: picture, seconds from the scene's start.
+    """
+
+    stems: dict[str, Audio] = field(default_factory=dict)
+    layers: frozenset[str] = frozenset()
     text: list[str | None] = field(default_factory=lambda: [None] * CHUNKS)
+    blends: list[tuple[tuple[str, float], ...]] = field(default_factory=lambda: [()] * CHUNKS)
     switches: list[tuple[str, ...]] = field(default_factory=lambda: [()] * CHUNKS)
     parameters: tuple[str, ...] = ()
     values: NDArray[np.float32] = field(
@@ -42,6 +60,18 @@ class Draft:
     )
     events: list[tuple[str, float, float]] = field(default_factory=list)
     frames: list[tuple[int, float]] = field(default_factory=list)
+
+    def stem(self, layer: str) -> Audio:
+        """The sound of `layer`, to be added to."""
+        return self.stems.setdefault(layer, _silence())
+
+    def mixed(self) -> Audio:
+        """What is heard of the layers that are asked for, no louder than full scale."""
+        heard = self.layers or frozenset(LAYERS)
+        audio = sum(
+            (self.stems[name] for name in LAYERS if name in heard & self.stems.keys()), _silence()
+        )
+        return audio * np.float32(min(1.0, 0.99 / max(0.99, float(np.abs(audio).max()))))
 
 
 class TextTable:
@@ -62,6 +92,11 @@ def record(
     for k, said in enumerate(draft.switches):
         for s, text in enumerate(said[:SWITCH_SLOTS]):
             switch[k, s] = table.index(text)
+    blend = np.full((CHUNKS, BLEND_SLOTS), NONE, np.int32)
+    share = np.zeros((CHUNKS, BLEND_SLOTS), np.float32)
+    for k, others in enumerate(draft.blends):
+        for s, (text, part) in enumerate(others):
+            blend[k, s], share[k, s] = table.index(text), part
     parameter = np.full(PARAMETER_SLOTS, NONE, np.int32)
     for s, name in enumerate(draft.parameters):
         parameter[s] = table.index(name)
@@ -77,6 +112,9 @@ def record(
         frame[f], frame_time[f] = picture, at
     row = {
         "text": np.array([table.index(text) for text in draft.text], np.int32),
+        "blend": blend,
+        "share": share,
+        "layer": np.array([name in draft.layers for name in LAYERS]),
         "switch": switch,
         "parameter": parameter,
         "value": draft.values,
@@ -99,7 +137,7 @@ def merge(parts: list[tuple[SceneArrays, list[str]]]) -> tuple[SceneArrays, list
         renumber = np.array([table.index(text) for text in texts] + [NONE], np.int32)
         for name in joined:
             values = getattr(arrays, name)
-            if name in ("text", "switch", "parameter", "event"):
+            if name in ("text", "blend", "switch", "parameter", "event"):
                 values = renumber[values]  # NONE is -1: the last entry
             joined[name].append(values)
     arrays = SceneArrays(**{name: np.concatenate(values) for name, values in joined.items()})
@@ -108,5 +146,5 @@ def merge(parts: list[tuple[SceneArrays, list[str]]]) -> tuple[SceneArrays, list
 
 def save_scenes(root: Path, arrays: SceneArrays, tables: Tables) -> None:
     """Write `root/scenes.npz` for `load_scenes`."""
-    root.mkdir(parents=True, exist_ok=True)
-    np.savez(root / "scenes.npz", **vars(arrays), texts=tables.texts, frames=tables.frames)
+    with replacing(root / "scenes.npz") as file:
+        np.savez(file, **vars(arrays), texts=tables.texts, frames=tables.frames)

@@ -154,7 +154,10 @@ def export(codec: Path, transformer: Path, out: Path) -> None:
     decoder, dit = Decoder().eval(), DiT().eval()
     try:
         decoder.load_state_dict(torch.load(codec, map_location="cpu", weights_only=True)["model"])
-        dit.load_state_dict(torch.load(transformer, weights_only=True)["average"])
+        average = torch.load(transformer, map_location="cpu", weights_only=True)["average"]
+        dit.load_state_dict(
+            {name: t for name, t in average.items() if not name.startswith("alignment.")}
+        )
     except (OSError, KeyError, RuntimeError) as error:
         raise WeightsError(f"cannot export {codec} and {transformer}: {error}") from error
     export_modules(decoder, dit, out)

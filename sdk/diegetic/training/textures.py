@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from diegetic.errors import MediaError
 from diegetic.training import catalog
+from diegetic.training.atomic import replacing
 from diegetic.training.catalog import Texture
 from diegetic.training.fetch import package_folder
 
@@ -38,16 +39,13 @@ def write_textures(root: Path, seed: int = 0) -> Crops:
 
     Raises:
         MediaError: no texture was fetched.
+        DiegeticError: the disk is full.
     """
     crops = crop_textures(root, catalog.textures(), seed)
     if not len(crops.pixels):
         raise MediaError(f"no textures in {root}: run `diegetic data fetch` first")
-    folder = root / "build"
-    folder.mkdir(parents=True, exist_ok=True)
-    scratch = folder / "textures.part"
-    with scratch.open("wb") as out:
+    with replacing(root / "build" / "textures.npz") as out:
         np.savez_compressed(out, pixels=crops.pixels, surface=crops.surfaces)
-    scratch.replace(folder / "textures.npz")
     return crops
 
 

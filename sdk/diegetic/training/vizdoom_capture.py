@@ -25,6 +25,8 @@ from diegetic.demo.bot import BUTTONS, Bot
 from diegetic.demo.scene import Message, Reading, Scene
 from diegetic.demo.terrain import Terrain
 from diegetic.errors import DiegeticError, MediaError
+from diegetic.training import catalog
+from diegetic.training.atomic import replacing
 
 if TYPE_CHECKING:
     import vizdoom
@@ -51,11 +53,15 @@ class Take:
     map: str
     seconds: float
     seed: int
-    split: str = "train"
 
     @property
     def name(self) -> str:
         return f"{self.wad}_{self.map}_{self.seed}"
+
+    @property
+    def split(self) -> str:
+        """Return "heldout" if catalog/heldout.txt lists the map, else "train"."""
+        return "heldout" if f"{self.wad}/{self.map}" in catalog.heldout_maps() else "train"
 
 
 TAKES = (
@@ -67,8 +73,8 @@ TAKES = (
     Take("freedoom1", "E1M1", 150.0, 6),
     Take("freedoom1", "E2M2", 150.0, 7),
     Take("freedoom1", "E3M1", 150.0, 8),
-    Take("freedoom2", "MAP07", 90.0, 9, "heldout"),
-    Take("freedoom1", "E2M1", 90.0, 10, "heldout"),
+    Take("freedoom2", "MAP07", 90.0, 9),
+    Take("freedoom1", "E2M1", 90.0, 10),
 )
 
 
@@ -80,7 +86,7 @@ def capture(
     """Record `takes` below root/build/vizdoom/; those that are there are not recorded again.
 
     Raises:
-        DiegeticError: ViZDoom is missing or does not start.
+        DiegeticError: ViZDoom is missing or does not start, or the disk is full.
         MediaError: the game gave no sound: OpenAL is missing or found no device.
     """
     folder = root / "build" / "vizdoom"
@@ -89,10 +95,9 @@ def capture(
     for take in takes:
         path = folder / f"{take.name}.npz"
         if not path.exists():
-            scratch = path.with_suffix(".part")
-            with scratch.open("wb") as out:
-                np.savez(out, **cast(Any, record(take)))
-            scratch.replace(path)
+            arrays = record(take)
+            with replacing(path) as out:
+                np.savez(out, **cast(Any, arrays))
         written.append(path)
         if progress is not None:
             progress(path)

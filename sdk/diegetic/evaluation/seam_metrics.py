@@ -16,7 +16,14 @@ from scipy.special import expit, ndtri
 from scipy.stats import rankdata
 
 from diegetic.config import SAMPLES_PER_LATENT
-from seam_features import FEATURES, FRAME, FloatArray, Values, describe, fade_step
+from diegetic.evaluation.seam_features import (
+    FEATURES,
+    FRAME,
+    FloatArray,
+    Values,
+    describe,
+    fade_step,
+)
 
 GRIDS = (SAMPLES_PER_LATENT, SAMPLES_PER_LATENT // 4, 1)  # latents, the decoder's frames, samples
 _RIDGE = 30.0  # holds the classifier's weights back, as if so many places spoke against each

@@ -1,0 +1,122 @@
+"""`diegetic train`: what reaches the trainings, and what is refused before hours go into it."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from diegetic import cli
+from diegetic.training import codec_trainer, dit_trainer, export, recipe
+from diegetic.training.codec_trainer import CodecTraining
+from diegetic.training.dit_trainer import DiTTraining
+from diegetic.training.summary import Summary, write_summary
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    yield
+    logging.getLogger("diegetic").setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """The steps that were asked for, none of which is done."""
+    calls: list[tuple[object, ...]] = []
+    for module, name in (
+        (codec_trainer, "train_codec"),
+        (recipe, "build_scenes"),
+        (dit_trainer, "train_dit"),
+        (export, "export"),
+    ):
+        monkeypatch.setattr(module, name, lambda *given, name=name: calls.append((name, *given)))
+    return calls
+
+
+def test_options_reach_every_step(tmp_path: Path, done: list[tuple[object, ...]]) -> None:
+    words = ["train", "all", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    words += ["--codec-steps", "7", "--transformer-steps", "9", "--crop", "0.2", "--seed", "3"]
+    words += ["--learning-rate", "0.002", "--accumulate", "4", "--device", "auto"]
+    words += ["--scenes", "11", "--workers", "5", "--engine", "ray"]
+    assert cli.main(words) == 0
+    build, out, scenes = tmp_path / "build", tmp_path / "run", tmp_path / "scenes"
+    common = {"learning_rate": 0.002, "accumulate": 4, "seed": 3}
+    assert done == [
+        ("train_codec", build, out, CodecTraining(steps=7, seconds=0.2, **common), "auto"),
+        ("build_scenes", build, out / "codec.pt", scenes, 11, 3, 5, "ray"),
+        ("train_dit", scenes, out, DiTTraining(steps=9, **common), "auto"),
+        ("export", out / "codec.pt", out / "dit.pt", out / "weights"),
+    ]
+
+
+def test_without_options_the_shipped_recipe_is_followed(
+    tmp_path: Path, done: list[tuple[object, ...]]
+) -> None:
+    assert cli.main(["train", "codec", "--data", str(tmp_path)]) == 0
+    assert cli.main(["train", "transformer", "--data", str(tmp_path)]) == 0
+    assert [call[3:] for call in done] == [(CodecTraining(), "cpu"), (DiTTraining(), "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["all", "--crop", "0.81"],
+            "seconds of a crop must be a positive multiple of 0.02, got 0.81",
+        ),
+        (["codec", "--seed", "-1"], "seed must be 0 or more, got -1"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_a_line(
+    words: list[str],
+    said: str,
+    done: list[tuple[object, ...]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["train", *words]) == cli.USAGE_ERROR
+    assert capsys.readouterr().err == f"diegetic: {said}\n"
+    assert done == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_a_gpu_that_is_not_there_is_a_usage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(codec_trainer, "AudioStore", lambda root: None)
+    monkeypatch.setattr(codec_trainer, "CropSampler", lambda store, split: None)
+    words = ["train", "codec", "--data", str(tmp_path), "--device", "cuda"]
+    assert cli.main(words) == cli.USAGE_ERROR
+    assert "device cuda needs a GPU" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", ["all", "scenes", "export"])
+def test_torchrun_is_for_what_processes_do_together(
+    step: str,
+    done: list[tuple[object, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    assert cli.main(["train", step]) == cli.USAGE_ERROR
+    assert f"torchrun is for codec and transformer: run '{step}' without" in capsys.readouterr().err
+    assert done == []
+
+
+def test_the_help_shows_how_many_gpus_are_used(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "torchrun --nproc-per-node N -m diegetic train transformer --device cuda" in shown
+
+
+def test_holes_of_the_build_are_said_before_training(
+    tmp_path: Path, done: list[tuple[object, ...]], caplog: pytest.LogCaptureFixture
+) -> None:
+    write_summary(tmp_path / "build", Summary(9, 40, 40, {"rain-pack": "not fetched"}))
+    assert cli.main(["train", "codec", "--data", str(tmp_path)]) == 0
+    assert "not whole: 1 of 9 packages are missing" in caplog.text
+    caplog.clear()
+    assert cli.main(["train", "transformer", "--data", str(tmp_path)]) == 0
+    assert "not whole" not in caplog.text  # it reads scenes, not sounds
