@@ -7,6 +7,7 @@ with Client(engine="my game", events=["shot"]) as client:
     client.post_event("shot")
 """
 
+from diegetic_bridge.aio import AsyncClient
 from diegetic_bridge.client import Client
 from diegetic_bridge.clock import ClockOffset
 from diegetic_bridge.handler import Handler, WelcomeInfo
@@ -24,6 +25,8 @@ from diegetic_bridge.messages import (
     EventSpec,
     Frame,
     Hello,
+    Layer,
+    Layers,
     Listener,
     Origin,
     Parameter,
@@ -36,6 +39,7 @@ from diegetic_bridge.messages import (
     PopSnapshot,
     Prompt,
     PushSnapshot,
+    ServerMessage,
     SnapshotSpec,
     Status,
     Switch,
@@ -51,6 +55,7 @@ __all__ = [
     "DEFAULT_ENDPOINT",
     "VERSION",
     "Ack",
+    "AsyncClient",
     "BankProgress",
     "BridgeServer",
     "Bus",
@@ -67,6 +72,8 @@ __all__ = [
     "Frame",
     "Handler",
     "Hello",
+    "Layer",
+    "Layers",
     "Listener",
     "Origin",
     "Parameter",
@@ -81,6 +88,7 @@ __all__ = [
     "PopSnapshot",
     "Prompt",
     "PushSnapshot",
+    "ServerMessage",
     "SnapshotSpec",
     "Status",
     "Switch",
