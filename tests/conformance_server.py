@@ -26,6 +26,7 @@ from diegetic_bridge import (
     Hello,
     PopSnapshot,
     PushSnapshot,
+    ServerKeys,
     WelcomeInfo,
 )
 from diegetic_bridge.messages import Said, invalid
@@ -97,9 +98,9 @@ def main() -> None:
     logging.getLogger("diegetic_bridge.receiver").addHandler(reasons)
     logging.getLogger("diegetic_bridge.receiver").setLevel(logging.INFO)
 
-    def noted(endpoint: str, handler: Handler) -> BridgeServer:
+    def noted(endpoint: str, handler: Handler, keys: ServerKeys | None) -> BridgeServer:
         notes.handler = handler
-        return BridgeServer(endpoint, notes)
+        return BridgeServer(endpoint, notes, keys=keys)
 
     def bad(connection: Connection, error: Error) -> Reply:
         if error.code != "no-hello":

@@ -174,15 +174,6 @@ def test_two_servers_cannot_share_an_endpoint(server: BridgeServer) -> None:
         BridgeServer(server.endpoint, Recorder()).start()
 
 
-def test_listening_beyond_this_machine_is_warned_about(
-    recorder: Recorder, caplog: pytest.LogCaptureFixture
-) -> None:
-    with BridgeServer(ANYWHERE, recorder):
-        assert caplog.text == ""
-    with BridgeServer("tcp://0.0.0.0:0", recorder):
-        assert "anyone who reaches it can play" in caplog.text
-
-
 def test_a_server_may_be_closed_from_its_handler_and_before_it_starts(recorder: Recorder) -> None:
     BridgeServer(ANYWHERE, recorder).close()
     server = BridgeServer(ANYWHERE, recorder)

@@ -24,7 +24,7 @@ from diegetic.sink import ClockSink, DeviceInfo, DeviceSink
 from diegetic.snapshot import Conditioning, Snapshot
 from tone_generator import ToneGenerator, plain_conditioner
 
-MINE = ["demo", "render", "extend", "inpaint", "sonify", "serve", "devices", "doctor"]
+MINE = ["demo", "render", "extend", "inpaint", "sonify", "serve", "keys", "devices", "doctor"]
 
 
 @pytest.fixture
@@ -387,6 +387,7 @@ STATUS = ServerStatus(
     events_late=0,
     errors=0,
     dropped=0,
+    strangers=0,
 )
 
 
@@ -412,9 +413,10 @@ def test_the_status_says_how_it_is_going() -> None:
 
 
 def test_the_status_tells_of_errors_and_of_waiting() -> None:
-    text = shown({**STATUS, "playing": False, "errors": 2})
+    text = shown({**STATUS, "playing": False, "errors": 2, "strangers": 3})
     assert "waiting for a game" in text
     assert "errors 2" in text
+    assert "turned away 3" in text
 
 
 def test_recordings_do_not_overwrite_each_other(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ from diegetic_bridge.messages import (
 from diegetic_bridge.pcm import PcmBuffer, PcmStats
 from diegetic_bridge.pixels import to_rgb
 from diegetic_bridge.protocol import Connection
+from diegetic_bridge.security import ClientKeys, ServerKeys
 from diegetic_bridge.server import BridgeServer
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "BusSpec",
     "Bye",
     "Client",
+    "ClientKeys",
     "ClientStats",
     "ClockOffset",
     "Connection",
@@ -88,6 +90,7 @@ __all__ = [
     "PopSnapshot",
     "Prompt",
     "PushSnapshot",
+    "ServerKeys",
     "ServerMessage",
     "SnapshotSpec",
     "Status",

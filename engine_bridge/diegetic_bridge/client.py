@@ -50,6 +50,7 @@ from diegetic_bridge.messages import (
     invalid,
 )
 from diegetic_bridge.pcm import PcmBuffer, PcmStats
+from diegetic_bridge.security import ClientKeys
 from diegetic_bridge.worker import REPLIES, Worker
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Client:
         pcm_depth: seconds of it that are gathered before they are read; what the network needs.
         clock: the engine's monotonic time in seconds, at the pace of real time, never below zero.
         event_ttl: seconds that an event may wait for a server.
+        keys: what a server wants that is reached from other machines: `ClientKeys.load(file)`.
 
     Raises:
         ValueError: a declaration is outside its limits, or `endpoint` is no ZeroMQ address.
@@ -109,6 +111,7 @@ class Client:
         pcm_depth: float = 0.03,
         clock: Callable[[], float] = time.monotonic,
         event_ttl: float = 10.0,
+        keys: ClientKeys | None = None,
     ) -> None:
         instance = uuid.uuid4().hex
         declared = {
@@ -140,6 +143,7 @@ class Client:
             identity=instance,
             clock=clock,
             note=self._note,
+            keys=keys,
         )
 
     @property

@@ -14,6 +14,7 @@ from diegetic_bridge.messages import (
     PopSnapshot,
     Prompt,
     PushSnapshot,
+    Said,
     Switch,
 )
 
@@ -27,18 +28,8 @@ class WelcomeInfo:
     pcm: bool = False
 
 
-class Handler(Protocol):
-    """What a server does with what engines say.
-
-    All calls come from the receive thread, which stops draining meanwhile: return quickly. `at` is
-    when it happened, in seconds of the server's clock (now or in the past, further back after an
-    outage; an event's may lie up to a minute ahead). Any call may raise
-    `ValueError("field: what was expected")`, which the engine gets as an error reply; any other
-    exception is logged and answered with code "internal". Neither ends the session.
-    """
-
-    def on_open(self, hello: Hello, peer: str, /) -> WelcomeInfo:
-        """Open a session for `peer`; a `ValueError` refuses it."""
+class Ear(Protocol):
+    """The part of a `Handler` that hears what is said in a session."""
 
     def on_prompt(self, message: Prompt, at: float, /) -> None:
         """The words for what should be heard have changed."""
@@ -70,5 +61,48 @@ class Handler(Protocol):
     def on_frame(self, message: Frame, at: float, /) -> None:
         """The newest picture; older ones that came with it are left out."""
 
+
+class Handler(Ear, Protocol):
+    """What a server does with what engines say.
+
+    All calls come from the receive thread, which stops draining meanwhile: return quickly. `at` is
+    when it happened, in seconds of the server's clock (now or in the past, further back after an
+    outage; an event's may lie up to a minute ahead). Any call may raise
+    `ValueError("field: what was expected")`, which the engine gets as an error reply; any other
+    exception is logged and answered with code "internal". Neither ends the session.
+    """
+
+    def on_open(self, hello: Hello, peer: str, /) -> WelcomeInfo:
+        """Open a session for `peer`; a `ValueError` refuses it."""
+
     def on_close(self, peer: str, /) -> None:
         """The session of `peer` is over; called exactly once for every `on_open` that returned."""
+
+
+def deliver(ear: Ear, message: Said | Frame, at: float) -> None:
+    """Tell `ear` of `message`, which happened `at` (seconds of the server's clock).
+
+    Raises:
+        Exception: whatever it raises.
+    """
+    match message:
+        case Prompt():
+            ear.on_prompt(message, at)
+        case Layers():
+            ear.on_layers(message, at)
+        case Parameter():
+            ear.on_parameter(message, at)
+        case Switch():
+            ear.on_switch(message, at)
+        case Event():
+            ear.on_event(message, at)
+        case Bus():
+            ear.on_bus(message, at)
+        case PushSnapshot():
+            ear.on_push_snapshot(message, at)
+        case PopSnapshot():
+            ear.on_pop_snapshot(message, at)
+        case Listener():
+            ear.on_listener(message, at)
+        case Frame():
+            ear.on_frame(message, at)

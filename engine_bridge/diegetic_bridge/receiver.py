@@ -7,23 +7,14 @@ from collections.abc import Callable
 
 import zmq
 
-from diegetic_bridge.handler import Handler
+from diegetic_bridge.handler import Handler, deliver
 from diegetic_bridge.messages import (
-    Bus,
     Error,
-    Event,
     Frame,
     Hello,
-    Layers,
-    Listener,
-    Parameter,
     Pcm,
-    PopSnapshot,
-    Prompt,
-    PushSnapshot,
     ServerMessage,
     Status,
-    Switch,
     encode,
     invalid,
 )
@@ -31,7 +22,8 @@ from diegetic_bridge.protocol import Close, Connection, Counts, Deliver, Effect,
 
 logger = logging.getLogger(__name__)
 
-_DRAIN_MESSAGES = 1024  # a flood must not keep frames and replies waiting for ever
+_DRAIN_SECONDS = 0.01  # a flood must not keep frames, replies and sound waiting
+_MAX_SESSIONS = 64
 _INTERNAL = Error("internal", "message", "the server failed on this; its log says why")
 
 
@@ -56,13 +48,19 @@ class Receiver:
         self._unreachable: dict[bytes, float] = {}
 
     def drain(self) -> None:
-        """Read all that has come; hand on everything but frames at once, then the newest frames."""
-        for _ in range(_DRAIN_MESSAGES):
+        """Read what has come; hand on everything but frames at once, then the newest frames.
+
+        Peers take turns; what is left of a flood waits for the next call.
+        """
+        until = self._clock() + _DRAIN_SECONDS
+        while True:
             try:
                 peer, data = self._receive()
             except zmq.Again:
                 break
             self._take(peer, data)
+            if self._clock() >= until:
+                break
         for peer in list(self._frames):
             self._show(peer)
         for peer, connection in self._open.items():
@@ -132,6 +130,8 @@ class Receiver:
 
     def _welcome(self, peer: bytes, connection: Connection, hello: Hello) -> None:
         try:
+            if len(self._open) >= _MAX_SESSIONS:
+                raise ValueError(f"session: expected at most {_MAX_SESSIONS}, got one more")
             info = self._handler.on_open(hello, peer.hex())
         except ValueError as error:
             self._send(peer, connection.refuse(invalid(error, "refused")).message)
@@ -145,29 +145,8 @@ class Receiver:
             self._send(peer, welcome.message)
 
     def _deliver(self, peer: bytes, effect: Deliver) -> None:
-        handler, at = self._handler, effect.at
         try:
-            match effect.message:
-                case Prompt() as message:
-                    handler.on_prompt(message, at)
-                case Layers() as message:
-                    handler.on_layers(message, at)
-                case Parameter() as message:
-                    handler.on_parameter(message, at)
-                case Switch() as message:
-                    handler.on_switch(message, at)
-                case Event() as message:
-                    handler.on_event(message, at)
-                case Bus() as message:
-                    handler.on_bus(message, at)
-                case PushSnapshot() as message:
-                    handler.on_push_snapshot(message, at)
-                case PopSnapshot() as message:
-                    handler.on_pop_snapshot(message, at)
-                case Listener() as message:
-                    handler.on_listener(message, at)
-                case Frame() as message:
-                    handler.on_frame(message, at)
+            deliver(self._handler, effect.message, effect.at)
         except ValueError as error:
             self._counts.errors += 1
             self._send(peer, invalid(error, "rejected"))

@@ -20,10 +20,12 @@ from typing import Self
 
 import zmq
 
+from diegetic_bridge.door import Door
 from diegetic_bridge.handler import Handler
 from diegetic_bridge.messages import MAX_PART_BYTES, Pcm, Status
 from diegetic_bridge.protocol import Counts, Health
 from diegetic_bridge.receiver import Receiver
+from diegetic_bridge.security import ServerKeys, require_keys
 from diegetic_bridge.wake import Waker
 
 logger = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ _SEND_QUEUE = 256
 _PCM_QUEUE = 256  # pieces of sound that wait for the receive thread
 _LINGER_MS = 100  # the last acknowledgements: without them their events would come again
 _JOIN_SECONDS = 5.0
+_HANDSHAKE_MS = 10_000  # a connection that has not greeted by then is cut
 
 
 class BridgeServer:
@@ -47,6 +50,10 @@ class BridgeServer:
         handler: is told what engines say.
         clock: monotonic seconds; the handler's `at` is on this clock.
         timeout: seconds after which a vanished client's session closes.
+        keys: let in those alone whose keys are listed; other machines are served only with it.
+
+    Raises:
+        ValueError: `endpoint` can be reached from other machines, and there are no keys.
     """
 
     def __init__(
@@ -56,11 +63,15 @@ class BridgeServer:
         *,
         clock: Callable[[], float] = time.monotonic,
         timeout: float = 5.0,
+        keys: ServerKeys | None = None,
     ) -> None:
+        require_keys(endpoint, keys)
         self._requested = endpoint
         self._handler = handler
         self._clock = clock
         self._timeout = timeout
+        self._keys = keys
+        self._door: Door | None = None
         self._counts = Counts()
         self._health = Health()
         self._pcm: deque[tuple[bytes, Pcm]] = deque(maxlen=_PCM_QUEUE)
@@ -78,6 +89,11 @@ class BridgeServer:
     def status(self) -> Status:
         """What was received and answered since the server was made."""
         return self._counts.status(self._health)
+
+    @property
+    def strangers(self) -> int:
+        """Connections that ended before they had shown a listed key; 0 without keys."""
+        return self._door.strangers if self._door else 0
 
     def start(self) -> Self:
         """Listen from now on.
@@ -97,20 +113,20 @@ class BridgeServer:
             zmq.RCVHWM: _RECEIVE_QUEUE,
             zmq.SNDHWM: _SEND_QUEUE,
             zmq.LINGER: 0,
+            zmq.HANDSHAKE_IVL: _HANDSHAKE_MS,
             zmq.HEARTBEAT_IVL: round(self._timeout * 200),
             zmq.HEARTBEAT_TIMEOUT: round(self._timeout * 500),
         }.items():
             self._router.setsockopt(option, value)
+        if self._keys is not None:
+            self._door = Door(self._context, self._router, self._keys)
         try:
             self._router.bind(self._requested)
         except zmq.ZMQError as error:
-            self._router.close()
-            self._context.term()
+            self._context.destroy(linger=0)
             reason = f"cannot listen on {self._requested}: {zmq.strerror(error.errno or 0)}"
             raise OSError(error.errno, reason) from error
         self._endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
-        if not self._endpoint.startswith(("tcp://127.", "tcp://[::1]", "ipc://")):
-            logger.warning("listening on %s: anyone who reaches it can play", self._endpoint)
         self._waker = Waker(self._context)
         receiver = Receiver(self._router, self._handler, self._clock, self._timeout, self._counts)
         self._thread = threading.Thread(
@@ -169,14 +185,17 @@ class BridgeServer:
 
     def _run(self, receiver: Receiver) -> None:
         poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self._waker.receiver, zmq.POLLIN)
+        knocks = self._door.sockets if self._door else ()
+        for socket in (self._router, self._waker.receiver, *knocks):
+            poller.register(socket, zmq.POLLIN)
         interval = self._timeout / 5
         probe_at = 0.0
         try:
             while not self._stopping.is_set():
                 poller.poll(max(1, round(interval * 1000)))
                 self._waker.hush()
+                if self._door is not None:
+                    self._door.attend()
                 receiver.drain()
                 while self._pcm:
                     receiver.pass_on(*self._pcm.popleft())
@@ -190,5 +209,7 @@ class BridgeServer:
         finally:
             receiver.close_all()
             self._waker.close()
+            if self._door is not None:
+                self._door.close()
             self._router.close(linger=_LINGER_MS)
             self._context.term()

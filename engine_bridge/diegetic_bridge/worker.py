@@ -6,6 +6,7 @@ Link --outgoing--> DEALER   (connects and retries by itself)
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 import zmq
@@ -22,6 +23,7 @@ from diegetic_bridge.messages import (
     decode_reply,
     encode,
 )
+from diegetic_bridge.security import ClientKeys
 from diegetic_bridge.wake import Waker
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,18 @@ _OPTIONS = {
     zmq.HEARTBEAT_IVL: 1000,
     zmq.HEARTBEAT_TIMEOUT: 2500,
 }
-_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+_REFUSALS: dict[int, str] = {
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "does not have this client's key on its list",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "has keys and this client none, or the other way round",
+}
+_EVENTS = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
+)
+_KNOCK_AGAIN = 2.0  # s after a refusal: libzmq itself would never try again
 
 
 class Worker:
@@ -57,6 +70,7 @@ class Worker:
         identity: the routing id of this run.
         clock: the engine's time in seconds.
         note: is given each reply except pongs and sound.
+        keys: those that the server wants.
 
     Raises:
         ValueError: `endpoint` is no ZeroMQ address.
@@ -71,19 +85,26 @@ class Worker:
         identity: str,
         clock: Callable[[], float],
         note: Callable[[ServerMessage], None],
+        keys: ClientKeys | None = None,
     ) -> None:
         self._link = link
         self._lock = lock
         self._endpoint = endpoint
         self._clock = clock
         self._note = note
-        self._told_absent = False
+        self._told: set[str] = set()  # of what there is to say while no session is open
+        self._knock_at: float | None = None  # on the monotonic clock
+        self._silence = "does not answer" + (", or has another key" if keys else "")
         self._closing = threading.Event()
         self._context = zmq.Context()
         self._dealer = self._context.socket(zmq.DEALER)
         for option, value in _OPTIONS.items():
             self._dealer.setsockopt(option, value)
         self._dealer.setsockopt(zmq.ROUTING_ID, identity.encode())
+        if keys is not None:
+            self._dealer.setsockopt(zmq.CURVE_SERVERKEY, keys.server.encode())
+            self._dealer.setsockopt(zmq.CURVE_PUBLICKEY, keys.public.encode())
+            self._dealer.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode())
         self._monitor = self._dealer.get_monitor_socket(_EVENTS)
         self._waker = Waker(self._context)
         try:
@@ -115,6 +136,7 @@ class Worker:
             while not self._closing.is_set():
                 self._waker.hush()
                 self._follow()
+                self._knock_again()
                 self._read()
                 full = self._write()
                 poller.register(self._dealer, zmq.POLLIN | (zmq.POLLOUT if full else 0))
@@ -135,10 +157,23 @@ class Worker:
                     self._link.connected(self._clock())
                 elif event == zmq.EVENT_DISCONNECTED:
                     self._link.disconnected()
-            if event != zmq.EVENT_HANDSHAKE_SUCCEEDED and not self._told_absent:
-                self._told_absent = True
-                state = "has gone" if was_open else "does not answer"
-                logger.warning("the sound server at %s %s; trying on", self._endpoint, state)
+            if event in _REFUSALS:
+                self._knock_at = time.monotonic() + _KNOCK_AGAIN
+            if event != zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._tell(_REFUSALS.get(event, "has gone" if was_open else self._silence))
+
+    def _tell(self, state: str) -> None:
+        """Log once that there is no server, and once why it refuses us."""
+        if not self._told or (state in _REFUSALS.values() and state not in self._told):
+            logger.warning("the sound server at %s %s; trying on", self._endpoint, state)
+            self._told.add(state)
+
+    def _knock_again(self) -> None:
+        """Connect anew to a server that has refused us: it may be another one by now."""
+        if self._knock_at is not None and time.monotonic() >= self._knock_at:
+            self._knock_at = None
+            self._dealer.disconnect(self._endpoint)
+            self._dealer.connect(self._endpoint)
 
     def _read(self) -> None:
         while True:
@@ -150,7 +185,7 @@ class Worker:
             if reply is None:
                 continue
             if isinstance(reply, Welcome):
-                self._told_absent = False
+                self._told.clear()
                 logger.info("connected to the sound server at %s", self._endpoint)
             with self._lock:
                 self._link.receive(reply, self._clock())
@@ -175,6 +210,8 @@ class Worker:
         """Return how long to sleep in ms; None: until something happens."""
         with self._lock:
             due = self._link.due()
+        if self._knock_at is not None:  # there is no connection: nothing else is due
+            return max(0, round((self._knock_at - time.monotonic()) * 1000) + 1)
         if full or due is None:
             return None
         return max(0, round((due - self._clock()) * 1000) + 1)

@@ -9,39 +9,24 @@ One engine at a time. When it leaves, its sound fades out and the next engine ma
 import gc
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypedDict
 
-from diegetic.bank import EventSpec, Ready
+from diegetic.bank import Ready
 from diegetic.config import RATE
 from diegetic.errors import DiegeticError, MediaError
-from diegetic.mixer import commands
-from diegetic.mixer.commands import DeclareBus, DeclareSnapshot, Duck, SetBus, SetListener
+from diegetic.interpreter import Interpreter, declare, refusals
 from diegetic.prompts import in_words
 from diegetic.session import Session
 from diegetic.sink import PcmBlock, PcmSink, Sink
 from diegetic_bridge.handler import WelcomeInfo
-from diegetic_bridge.messages import (
-    DEFAULT_ENDPOINT,
-    Bus,
-    Event,
-    Frame,
-    Hello,
-    Layers,
-    Listener,
-    Parameter,
-    Pcm,
-    PopSnapshot,
-    Prompt,
-    PushSnapshot,
-    Switch,
-)
-from diegetic_bridge.pixels import to_rgb
+from diegetic_bridge.messages import DEFAULT_ENDPOINT, Hello, Pcm
+from diegetic_bridge.security import ServerKeys
 from diegetic_bridge.server import BridgeServer
+from diegetic_bridge.tape import Recorder, TapeWriter
 
 _HEALTH_INTERVAL = 1.0
 _FADE_PATIENCE = 10.0
@@ -72,6 +57,7 @@ class ServerStatus(TypedDict):
     events_late: int
     errors: int
     dropped: int
+    strangers: int
 
 
 class Server:
@@ -82,8 +68,13 @@ class Server:
         make_session: called once per engine, ahead of time; sessions may share networks.
         make_sink: called once per engine that does not play the sound itself; each is started and
             stopped once.
+        tape: keeps what the first engine says.
         bank: file of takes that every engine's events start with, if it is there; when an engine
             has left, all that there are then are written to it.
+        keys: lets in those engines alone whose keys are listed; needed for other machines.
+
+    Raises:
+        DiegeticError: `endpoint` can be reached from other machines, and there are no keys.
     """
 
     def __init__(
@@ -93,9 +84,15 @@ class Server:
         make_session: Callable[[], Session],
         make_sink: Callable[[], Sink],
         bank: Path | None = None,
+        tape: TapeWriter | None = None,
+        keys: ServerKeys | None = None,
     ) -> None:
         self._desk = _Desk(make_session, make_sink, bank, self._send, self._tell)
-        self._bridge = BridgeServer(endpoint, self._desk)
+        handler = self._desk if tape is None else Recorder(self._desk, tape)
+        try:
+            self._bridge = BridgeServer(endpoint, handler, keys=keys)
+        except ValueError as error:
+            raise DiegeticError(str(error)) from error
         self._closing = threading.Event()
         self._health = threading.Thread(target=self._report, name="server-health", daemon=True)
 
@@ -183,6 +180,7 @@ class Server:
             events_late=sink.mix_counts.late if sink else 0,
             errors=counts.errors,
             dropped=counts.dropped,
+            strangers=self._bridge.strangers,
         )
 
     def _send(self, peer: str, block: PcmBlock) -> None:
@@ -206,7 +204,7 @@ class Server:
         )
 
 
-class _Desk:
+class _Desk(Interpreter):
     """Receives one engine at a time; the handler that the bridge's receive thread calls."""
 
     def __init__(
@@ -217,6 +215,7 @@ class _Desk:
         send: Callable[[str, PcmBlock], None],
         tell: Callable[[], None],
     ) -> None:
+        super().__init__()
         self._make_session = make_session
         self._make_sink = make_sink
         self._bank = bank
@@ -226,7 +225,6 @@ class _Desk:
         self._peer: str | None = None
         self._leaving = False
         self._farewell: threading.Thread | None = None
-        self.session: Session | None = None
         self.sink: Sink | None = None
         self.engine = ""
 
@@ -257,8 +255,8 @@ class _Desk:
         if session is None or self._leaving:
             raise ValueError("session: the server is not ready, try again")
         try:
-            with _refusals("hello"):
-                _declare(session, hello)
+            with refusals("hello"):
+                declare(session, hello)
                 sink = self._sink_for(hello, peer)
                 session.play(sink)
         except ValueError as error:
@@ -270,58 +268,6 @@ class _Desk:
         live = session.live
         rate = hello.pcm.rate if hello.pcm else RATE
         return WelcomeInfo(rate, live.latency * 1000 if live else 0.0, pcm=hello.pcm is not None)
-
-    def on_prompt(self, message: Prompt, at: float) -> None:
-        with _refusals("text"):
-            self._present().set_prompt(
-                message.weights if message.blend else message.text,
-                ramp=message.ramp,
-                guidance=message.guidance,
-                sent=at,
-            )
-
-    def on_layers(self, message: Layers, at: float) -> None:
-        with _refusals("layers"):
-            self._present().set_layers(message.layers, sent=at)
-
-    def on_parameter(self, message: Parameter, at: float) -> None:
-        with _refusals("value"):
-            self._present().set_parameter(message.name, message.value, message.ramp, sent=at)
-
-    def on_switch(self, message: Switch, at: float) -> None:
-        with _refusals("value"):
-            self._present().set_switch(message.name, message.value, sent=at)
-
-    def on_event(self, message: Event, at: float) -> None:
-        with _refusals("name"):
-            self._present().post_event(
-                message.name,
-                gain_db=message.gain_db,
-                bus=message.bus or None,
-                position=message.position,
-                occlusion=message.occlusion,
-                sent=at,
-            )
-
-    def on_bus(self, message: Bus, at: float) -> None:
-        with _refusals("name"):
-            self._present().mix(SetBus(message.name, message.gain_db, message.mute, message.fade))
-
-    def on_push_snapshot(self, message: PushSnapshot, at: float) -> None:
-        with _refusals("name"):
-            self._present().mix(commands.PushSnapshot(message.name, message.fade))
-
-    def on_pop_snapshot(self, message: PopSnapshot, at: float) -> None:
-        with _refusals("name"):
-            self._present().mix(commands.PopSnapshot(message.name, message.fade))
-
-    def on_listener(self, message: Listener, at: float) -> None:
-        with _refusals("position"):
-            self._present().mix(SetListener(message.position, message.forward, message.up))
-
-    def on_frame(self, message: Frame, at: float) -> None:
-        with _refusals("pixels"):
-            self._present().push_frame(to_rgb(message))
 
     def on_close(self, peer: str) -> None:
         self._peer = None
@@ -354,38 +300,3 @@ class _Desk:
             self.prepare()
         except Exception:
             log.exception("no further session can be made")
-
-    def _present(self) -> Session:
-        if self.session is None:
-            raise ValueError("session: expected one to be open")
-        return self.session
-
-
-def _declare(session: Session, hello: Hello) -> None:
-    """Let `session` know all that the engine is going to talk about."""
-    for parameter in hello.parameters:
-        session.declare_parameter(
-            parameter.name, parameter.minimum, parameter.maximum, parameter.default
-        )
-    for switch in hello.switches:
-        session.declare_switch(switch.name, switch.values)
-    for bus in hello.buses:
-        ducks = [Duck(d.source, d.gain_db, d.attack, d.release) for d in bus.ducks]
-        session.mix(DeclareBus(bus.name, bus.parent, ducks))
-    for snapshot in hello.snapshots:
-        session.mix(DeclareSnapshot(snapshot.name, snapshot.gains_db))
-    for event in hello.event_specs:
-        session.declare_event(
-            EventSpec(
-                event.name, event.text, event.variations, event.length, event.gain_db, event.bus
-            )
-        )
-
-
-@contextmanager
-def _refusals(field: str) -> Iterator[None]:
-    """Turn our errors into those that the bridge answers with: "field: what was expected"."""
-    try:
-        yield
-    except DiegeticError as error:
-        raise ValueError(f"{field}: {error}") from error

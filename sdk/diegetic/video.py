@@ -99,13 +99,17 @@ def duration(path: Path) -> float:
         return container.duration / av.time_base if container.duration else 0.0
 
 
-def read_frames(path: Path, rate: int = FRAME_RATE) -> Iterator[tuple[float, Pixels]]:
+def read_frames(
+    path: Path, rate: int = FRAME_RATE, device: str = ""
+) -> Iterator[tuple[float, Pixels]]:
     """Yield (seconds from the first frame, (72, 128, 3) uint8 RGB), at most `rate` per second.
+
+    `device`: the kind of input device, by FFmpeg's name, whose `path` this is; "" is a file.
 
     Raises:
         MediaError: the file cannot be read, or holds no video.
     """
-    with _open(path) as container:
+    with _open(path, device) as container:
         stream = _video_stream(container, path)
         stream.thread_type = "AUTO"
         first: float | None = None
@@ -287,9 +291,11 @@ def _with_decode_times(
         yield late
 
 
-def _open(path: Path) -> "InputContainer":
+def _open(path: Path, device: str = "") -> "InputContainer":
+    # macOS' cameras refuse FFmpeg's own wish of 29.97
+    options = {"framerate": "30"} if device == "avfoundation" else {}
     try:
-        return av.open(str(path))
+        return av.open(str(path), format=device or None, options=options)
     except (OSError, ValueError, FFmpegError) as error:
         raise MediaError(f"cannot read {path}: {_reason(error)}") from error
 

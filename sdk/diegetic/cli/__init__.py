@@ -21,6 +21,10 @@ COMMANDS = {
     "inpaint": "make a stretch of a recording anew",
     "sonify": "give a silent video its sound",
     "serve": "wait for a game and play what it sends",
+    "record": "serve one game and keep all that it says",
+    "replay": "hear a recorded game again, without the game",
+    "attach": "let anything that moves be heard: a screen, a camera, a video",
+    "keys": "make the keys that let games on other machines in",
     "devices": "list the audio devices",
     "doctor": "show what is installed, what would be used, and what is missing",
     "bench": "measure on this machine how soon a change is heard",
@@ -29,7 +33,14 @@ COMMANDS = {
     "eval": "render, judge and save a table of what the networks reach",
 }
 
-EXTRAS = {"demo": "demo", "sonify": "demo", "data": "train", "train": "train", "eval": "judge"}
+EXTRAS = {
+    "demo": "demo",
+    "sonify": "demo",
+    "attach": "demo",
+    "data": "train",
+    "train": "train",
+    "eval": "judge",
+}
 
 USAGE_ERROR = 2
 INTERRUPTED = 130

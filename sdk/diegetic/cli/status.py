@@ -29,6 +29,8 @@ def status_lines(status: ServerStatus, elapsed: float, note: str = "") -> Render
     _figure(figures, "events", str(status["events"]))
     if status["errors"]:
         _figure(figures, "errors", str(status["errors"]), good=False)
+    if status["strangers"]:
+        _figure(figures, "turned away", str(status["strangers"]), good=False)
     if status["bank_wanted"]:
         _figure(figures, "sounds ready", f"{status['bank_ready']}/{status['bank_wanted']}")
     return Group(head, figures)
