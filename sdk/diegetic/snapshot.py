@@ -5,6 +5,7 @@ fixed layout of token slots. Times inside a `Conditioning` are seconds relative 
 chunk.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,12 +109,15 @@ class Conditioning:
     guidance: float = 1.0
 
 
-def null_conditioning() -> Conditioning:
-    """Nothing is known: the model may make anything."""
-    return Conditioning(
+def null_conditioning(layers: Iterable[str] = ()) -> Conditioning:
+    """Nothing is known but perhaps which of LAYERS are asked for: the model may make anything."""
+    said = Conditioning(
         words=np.zeros((WORD_SLOTS, TEXT_DIM), np.float32),
         frames=np.zeros((FRAME_SLOTS, FRAME_DIM), np.float32),
         values=np.zeros(SLOTS, np.float32),
         times=np.zeros(SLOTS, np.float32),
         present=np.zeros(SLOTS, np.bool_),
     )
+    for layer in layers:
+        said.present[LAYER_TOKENS.start + LAYERS.index(layer)] = True
+    return said

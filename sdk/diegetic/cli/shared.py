@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from diegetic.config import StreamConfig
-from diegetic.snapshot import LAYER_TOKENS, LAYERS, Conditioning, Snapshot, null_conditioning
+from diegetic.snapshot import LAYERS, Conditioning, Snapshot, null_conditioning
 
 if TYPE_CHECKING:
     from diegetic.conditioning import Conditioner
@@ -123,13 +123,10 @@ def asked_for(
     arguments: argparse.Namespace, conditioner: Callable[[Snapshot], Conditioning]
 ) -> Conditioning:
     """What `add_edit_arguments` asks for; where nothing is said, whatever fits the recording."""
+    if not arguments.prompt:
+        return null_conditioning(arguments.layers)
     layers = frozenset(arguments.layers)
-    if arguments.prompt:
-        return conditioner(Snapshot(0.0, DEFAULT_CONFIG.hop, arguments.prompt, layers=layers))
-    conditioning = null_conditioning()
-    for layer in layers:
-        conditioning.present[LAYER_TOKENS.start + LAYERS.index(layer)] = True
-    return conditioning
+    return conditioner(Snapshot(0.0, DEFAULT_CONFIG.hop, arguments.prompt, layers=layers))
 
 
 def progress_bar() -> Progress:

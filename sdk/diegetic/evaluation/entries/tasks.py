@@ -13,13 +13,7 @@ from diegetic.evaluation.prompts import MUSIC
 from diegetic.evaluation.rows import Detail, Row
 from diegetic.evaluation.watch import watch_game, watch_picture
 from diegetic.session import Session
-from diegetic.snapshot import (
-    LAYER_TOKENS,
-    LAYERS,
-    Conditioning,
-    FloatArray,
-    null_conditioning,
-)
+from diegetic.snapshot import Conditioning, FloatArray, null_conditioning
 
 NAME = "tasks"
 SECONDS = 10.0
@@ -113,8 +107,7 @@ def _continuation(bench: Bench) -> Row:
 
 
 def _music_completion(bench: Bench) -> Row:
-    said = null_conditioning()
-    said.present[LAYER_TOKENS.start + LAYERS.index("music")] = True
+    said = null_conditioning(["music"])
     return _goes_on(bench, "completion of held-out music", "music", said)
 
 
