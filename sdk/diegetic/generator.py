@@ -20,7 +20,7 @@ from diegetic import codec
 from diegetic.codec import LAG, SynthesisState
 from diegetic.config import CHANNELS, LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
 from diegetic.errors import DiegeticError
-from diegetic.flow import Known, follow_flow, solver
+from diegetic.flow import Known, follow_flow, solver, student_solver
 from diegetic.networks import HIDDEN, FloatArray, Memory, Networks, Precision
 from diegetic.snapshot import Conditioning, null_conditioning
 
@@ -67,8 +67,16 @@ class Generator(Protocol):
 class ChunkGenerator:
     """The generator on one backend's networks."""
 
-    def __init__(self, networks: Networks, config: StreamConfig, nfe: int) -> None:
-        """`nfe`: network evaluations per chunk.
+    def __init__(
+        self, networks: Networks, config: StreamConfig, nfe: int, distilled: bool = False
+    ) -> None:
+        """What makes chunks of `config` from `networks`.
+
+        Args:
+            networks: one backend's.
+            config: lengths of the stream.
+            nfe: network evaluations per chunk.
+            distilled: whether the transformer is a student, which goes its own way to the data.
 
         Raises:
             DiegeticError: `nfe` is not positive.
@@ -78,7 +86,7 @@ class ChunkGenerator:
         self.config = config
         self.nfe = nfe
         self._networks = networks
-        self._solver = solver(nfe)
+        self._solver = student_solver(nfe) if distilled else solver(nfe)
         self._null = networks.condition(null_conditioning())
 
     def start(self, seed: int, audio: FloatArray | None = None) -> GeneratorState:

@@ -39,22 +39,9 @@ class TorchNetworks:
         Raises:
             WeightsError: a file is missing, damaged, or of another version or shape.
         """
-        check_weights(folder)
         if threads is not None:
             torch.set_num_threads(threads)
-        with safe_open(str(folder / TENSORS), framework="pt") as file:
-            version = (file.metadata() or {}).get("format_version")
-            if version != FORMAT:
-                raise WeightsError(f"weights must be of format {FORMAT}, got {version}: {folder}")
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        tensors = _dequantised(stored)
-        self._dit, self._decoder = DiT().eval(), Decoder().eval()
-        for prefix, module in (("dit.", self._dit), ("decoder.", self._decoder)):
-            part = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-            try:
-                module.load_state_dict(part)
-            except RuntimeError as error:
-                raise WeightsError(f"{folder / TENSORS} has other shapes: {error}") from error
+        self._dit, self._decoder = load_modules(folder)
 
     @torch.inference_mode()
     def analyse(self, levels: FloatArray) -> FloatArray:
@@ -93,6 +80,29 @@ class TorchNetworks:
         spectra, after = self._decoder(*tensors)
         levels = self._decoder.latents.levels(tensors[0])
         return spectra.numpy(), levels.numpy(), after.numpy()
+
+
+def load_modules(folder: Path) -> tuple[DiT, Decoder]:
+    """Transformer and decoder with the weights in `folder`, on the CPU in float32.
+
+    Raises:
+        WeightsError: a file is missing, damaged, or of another version or shape.
+    """
+    check_weights(folder)
+    with safe_open(str(folder / TENSORS), framework="pt") as file:
+        version = (file.metadata() or {}).get("format_version")
+        if version != FORMAT:
+            raise WeightsError(f"weights must be of format {FORMAT}, got {version}: {folder}")
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors = _dequantised(stored)
+    dit, decoder = DiT().eval(), Decoder().eval()
+    for prefix, module in (("dit.", dit), ("decoder.", decoder)):
+        part = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        try:
+            module.load_state_dict(part)
+        except RuntimeError as error:
+            raise WeightsError(f"{folder / TENSORS} has other shapes: {error}") from error
+    return dit, decoder
 
 
 def _dequantised(stored: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""Many sessions on one device: pages of state, one graph a chunk, earliest deadline first."""
