@@ -39,11 +39,15 @@ def test_options_reach_every_step(tmp_path: Path, done: list[tuple[object, ...]]
     words += ["--codec-steps", "7", "--transformer-steps", "9", "--crop", "0.2", "--seed", "3"]
     words += ["--learning-rate", "0.002", "--accumulate", "4", "--device", "auto"]
     words += ["--scenes", "11", "--workers", "5", "--engine", "ray"]
+    words += ["--from", "former.pt", "--crops", "6", "--adversary-after", "0.1"]
+    words += ["--adversary-every", "2", "--adversary-width", "12"]
     assert cli.main(words) == 0
     build, out, scenes = tmp_path / "build", tmp_path / "run", tmp_path / "scenes"
     common = {"learning_rate": 0.002, "accumulate": 4, "seed": 3}
+    against = {"adversary_after": 0.1, "adversary_every": 2, "adversary_width": 12}
+    codec = CodecTraining(steps=7, seconds=0.2, batch=6, **against, **common)
     assert done == [
-        ("train_codec", build, out, CodecTraining(steps=7, seconds=0.2, **common), "auto"),
+        ("train_codec", build, out, codec, "auto", Path("former.pt")),
         ("build_scenes", build, out / "codec.pt", scenes, 11, 3, 5, "ray"),
         ("train_dit", scenes, out, DiTTraining(steps=9, **common), "auto"),
         ("export", out / "codec.pt", out / "dit.pt", out / "weights"),
@@ -55,7 +59,7 @@ def test_without_options_the_shipped_recipe_is_followed(
 ) -> None:
     assert cli.main(["train", "codec", "--data", str(tmp_path)]) == 0
     assert cli.main(["train", "transformer", "--data", str(tmp_path)]) == 0
-    assert [call[3:] for call in done] == [(CodecTraining(), "cpu"), (DiTTraining(), "cpu")]
+    assert [call[3:] for call in done] == [(CodecTraining(), "cpu", None), (DiTTraining(), "cpu")]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +68,14 @@ def test_without_options_the_shipped_recipe_is_followed(
         (
             ["all", "--crop", "0.81"],
             "seconds of a crop must be a positive multiple of 0.02, got 0.81",
+        ),
+        (
+            ["codec", "--crop", "0.12"],
+            "seconds of a crop must be at least 0.14, for the longest window, got 0.12",
+        ),
+        (
+            ["codec", "--adversary-after", "1.5"],
+            "adversary_after must be a share from 0 to 1, got 1.5",
         ),
         (["codec", "--seed", "-1"], "seed must be 0 or more, got -1"),
     ],

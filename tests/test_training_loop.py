@@ -26,7 +26,7 @@ from diegetic.training.draft import LATENTS
 from diegetic.training.group import Group, joined
 from diegetic.training.loop import seed_draw, train
 from diegetic.training.parallel import Layout, layout
-from line_training import SETTINGS, Line, checkpoint, losses
+from line_training import SETTINGS, Line, checkpoint, lines, losses
 
 ALONE = Group(torch.device("cpu"))
 needs_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -54,16 +54,24 @@ def test_two_processes_train_as_one_that_accumulates_their_draws(tmp_path: Path)
                "-m", "line_training", str(tmp_path)]  # fmt: skip
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=600)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
-    alone = trained(tmp_path / "alone.pt", replace(SETTINGS, accumulate=2)).state_dict()
+    torch.manual_seed(0)
+    model, rival = lines()
+    path, twice = tmp_path / "alone.pt", replace(SETTINGS, accumulate=2)
+    train(checkpoint(path, model, rival), losses(model, rival=rival), twice, ALONE)
     kept = torch.load(tmp_path / "line.pt", weights_only=True)
     assert kept["step"] == SETTINGS.steps
-    for name, tensor in first.items():
-        assert torch.equal(tensor, second[name]), name
-        assert torch.equal(tensor, kept["model"][name]), name
-        torch.testing.assert_close(tensor, alone[name], rtol=1e-5, atol=1e-6)
-    assert torch.equal(first["idle"], torch.ones(3))  # what nobody uses does not even decay
-    ours, theirs = ((tmp_path / name).read_text() for name in ("line.jsonl", "alone.jsonl"))
-    assert json.loads(ours)["loss"] == pytest.approx(json.loads(theirs)["loss"], rel=1e-5)
+    states = zip(
+        first, second, (kept["model"], kept["rival"]["model"]), (model, rival), strict=True
+    )
+    for ours, theirs, saved, line in states:
+        alone = line.state_dict()
+        for name, tensor in ours.items():
+            assert torch.equal(tensor, theirs[name]), name
+            assert torch.equal(tensor, saved[name]), name
+            torch.testing.assert_close(tensor, alone[name], rtol=1e-5, atol=1e-6)
+        assert torch.equal(ours["idle"], torch.ones(3))  # what nobody uses does not even decay
+    logs = [json.loads((tmp_path / name).read_text()) for name in ("line.jsonl", "alone.jsonl")]
+    assert logs[0]["loss"] == pytest.approx(logs[1]["loss"], rel=1e-5)
 
 
 def test_a_step_is_the_mean_of_its_draws(tmp_path: Path) -> None:
@@ -231,6 +239,22 @@ def test_every_tensor_of_the_flow_loss_is_made_on_its_device(
         )
         loss = flow_loss(dit, batch, DiTTraining(), guided=True, past=past)
     assert loss.device == elsewhere
+
+
+def test_a_rival_is_gone_on_from_and_begun_where_a_file_has_none(tmp_path: Path) -> None:
+    model, rival = lines()
+    kept = checkpoint(tmp_path / "line.pt", model, rival)
+    train(kept, losses(model, rival=rival), replace(SETTINGS, steps=2), ALONE)
+    again, opposed = lines()
+    other = checkpoint(tmp_path / "line.pt", again, opposed)
+    assert other.load().step == 2
+    assert torch.equal(opposed.slope, rival.slope)
+    assert other.rival is not None
+    assert other.rival.optimiser.state_dict()["state"].keys() == {0}  # its slope's, the only moved
+    trained(tmp_path / "alone.pt", replace(SETTINGS, steps=2))
+    fresh = opposed.slope.detach().clone()
+    assert checkpoint(tmp_path / "alone.pt", again, opposed).load().step == 2
+    assert torch.equal(opposed.slope, fresh)
 
 
 def test_the_average_follows_the_weights(tmp_path: Path) -> None:

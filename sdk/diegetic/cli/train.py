@@ -13,8 +13,9 @@ TOGETHER = ("codec", "transformer")  # the steps that many processes do as one
 EPILOG = """\
 On N GPUs (or N machines, whose --out must be one shared folder) start `codec` and `transformer` by:
 torchrun --nproc-per-node N -m diegetic train transformer --device cuda.
-A step then takes N times --accumulate draws, and their mean gradient. On machines that know Ray,
-`scenes` is rendered by it: --engine ray.
+A step then takes N times --accumulate draws, and their mean gradient. A GPU can afford more of the
+codec's adversary: --crops 32 --adversary-after 0 --adversary-every 1 --adversary-width 24. On
+machines that know Ray, `scenes` is rendered by it: --engine ray.
 """
 
 
@@ -33,6 +34,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--transformer-steps", type=count, default=4500, help="length (4500)")
     parser.add_argument(
         "--crop", type=positive, default=0.8, help="seconds of sound a codec step hears (0.8)"
+    )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="CODEC",
+        help="a codec.pt whose decoder is trained further; its latents are kept",
+    )
+    parser.add_argument(
+        "--crops", type=count, default=4, help="crops a codec step (and process) hears (4)"
+    )
+    parser.add_argument(
+        "--adversary-after",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="of the codec's steps before it has an adversary; 1: never (0.5)",
+    )
+    parser.add_argument(
+        "--adversary-every", type=count, default=4, help="steps between their meetings (4)"
+    )
+    parser.add_argument(
+        "--adversary-width", type=count, default=8, help="channels of its first layers (8)"
     )
     parser.add_argument(
         "--learning-rate", type=positive, help="at its highest (8e-4 codec, 1e-3 transformer)"
@@ -74,6 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
     hearing = CodecTraining(
         steps=arguments.codec_steps,
         seconds=arguments.crop,
+        batch=arguments.crops,
+        adversary_after=arguments.adversary_after,
+        adversary_every=arguments.adversary_every,
+        adversary_width=arguments.adversary_width,
         accumulate=arguments.accumulate,
         seed=seed,
     )
@@ -87,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     if "codec" in steps or "scenes" in steps:
         warn_of_holes(build)
     if "codec" in steps:
-        train_codec(build, out, hearing, arguments.device)
+        train_codec(build, out, hearing, arguments.device, arguments.start)
     if "scenes" in steps:
         build_scenes(
             build,

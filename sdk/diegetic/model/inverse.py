@@ -30,7 +30,7 @@ def synthesise(spectra: Tensor) -> Tensor:
     frames: Tensor = torch.fft.irfft(
         torch.view_as_complex(spectra.contiguous()) * (WINDOW / 4), n=WINDOW
     )
-    frames = frames * (window() * SYNTHESIS_GAIN)
+    frames = frames * (window(frames.device) * SYNTHESIS_GAIN)
     batch, sides, count, _ = frames.shape
     quarters = frames.reshape(batch, sides, count, WINDOW // FRAME_HOP, FRAME_HOP)
     out = frames.new_zeros(batch, sides, count + WINDOW // FRAME_HOP - 1, FRAME_HOP)
@@ -44,7 +44,7 @@ def hold_levels(sound: Tensor, levels: Tensor, times: int = LEVELLINGS) -> Tenso
 
     Every time takes LAG more samples at the end that are incomplete.
     """
-    bins = [interpolation_matrix(bands).to(sound.device) for bands in (MID_BANDS, SIDE_BANDS)]
+    bins = [interpolation_matrix(bands, sound.device) for bands in (MID_BANDS, SIDE_BANDS)]
     for _ in range(times):
         gain = (levels - levels_of(sound) + MAKE_UP).clamp(-MOST_GAIN, MOST_GAIN)
         parts = zip(torch.split(gain, [MID_BANDS, SIDE_BANDS], dim=-1), bins, strict=True)

@@ -8,9 +8,13 @@ The analysis is a fixed map (fitted once by PCA), so latents mean the same after
 the decoder, are ordered by variance and linear in level (dB).
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diegetic import codec
@@ -40,9 +44,11 @@ def to_left_right(mid_side: Tensor) -> Tensor:
     return torch.stack((mid + side, mid - side), dim=-1)
 
 
-def window() -> Tensor:
-    """The periodic Hann window, (WINDOW,), for analysis and, with `SYNTHESIS_GAIN`, synthesis."""
-    return torch.hann_window(WINDOW, periodic=True)
+def window(device: torch.device, size: int = WINDOW) -> Tensor:
+    """The periodic Hann window, (size,), for analysis and, with `SYNTHESIS_GAIN`, synthesis."""
+    if device.type == "meta":
+        return torch.hann_window(size, device=device)
+    return _kept_window(size, device)
 
 
 SYNTHESIS_GAIN = 1 / 1.5  # the sum of squared Hann windows at hop = window / 4
@@ -55,7 +61,7 @@ def stft(signal: Tensor) -> Tensor:
     out near 1.
     """
     padded = torch.nn.functional.pad(signal.float(), (WINDOW - FRAME_HOP, 0))
-    frames = padded.unfold(-1, WINDOW, FRAME_HOP) * window()
+    frames = padded.unfold(-1, WINDOW, FRAME_HOP) * window(signal.device)
     return cast(Tensor, torch.fft.rfft(frames)) * (4 / WINDOW)
 
 
@@ -65,14 +71,37 @@ def noise_spectra(noise: Tensor) -> Tensor:
     return torch.view_as_real(stft(noise)) * gain
 
 
-def band_matrix(bands: int) -> Tensor:
-    """`diegetic.codec.band_matrix` as a tensor."""
-    return torch.tensor(codec.band_matrix(bands))
+def band_matrix(bands: int, device: torch.device | None = None) -> Tensor:
+    """`diegetic.codec.band_matrix` as a tensor, which is not to be written to."""
+    return _on(device, codec.band_matrix, bands)
 
 
-def interpolation_matrix(bands: int) -> Tensor:
-    """`diegetic.codec.interpolation_matrix` as a tensor."""
-    return torch.tensor(codec.interpolation_matrix(bands))
+def interpolation_matrix(bands: int, device: torch.device | None = None) -> Tensor:
+    """`diegetic.codec.interpolation_matrix` as a tensor, which is not to be written to."""
+    return _on(device, codec.interpolation_matrix, bands)
+
+
+Matrix = Callable[[int], NDArray[np.float32]]
+
+
+def _on(device: torch.device | None, matrix: Matrix, bands: int) -> Tensor:
+    """`matrix(bands)` on `device`, where it is kept: a copy at every call would stop a GPU."""
+    if device is None or device.type == "meta":  # what has no numbers cannot be kept
+        return torch.tensor(matrix(bands))
+    return _kept_matrix(matrix, bands, device)
+
+
+# What is kept may be asked for without gradients first, and be used in training later.
+@cache
+def _kept_matrix(matrix: Matrix, bands: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.tensor(matrix(bands), device=device)
+
+
+@cache
+def _kept_window(size: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.hann_window(size, device=device)
 
 
 def band_levels(audio: Tensor) -> Tensor:
@@ -92,8 +121,8 @@ def levels_of(mid_side: Tensor) -> Tensor:
     """Log levels of causal frames of (B, 2 (mid, side), samples): (B, frames, BANDS)."""
     # Not abs(): its gradient at zero is not a number.
     magnitude = (torch.view_as_real(stft(mid_side)).square().sum(-1) + 1e-12).sqrt()
-    mid = magnitude[:, 0] @ band_matrix(MID_BANDS).T
-    side = magnitude[:, 1] @ band_matrix(SIDE_BANDS).T
+    mid = magnitude[:, 0] @ band_matrix(MID_BANDS, magnitude.device).T
+    side = magnitude[:, 1] @ band_matrix(SIDE_BANDS, magnitude.device).T
     return torch.cat((mid, side), dim=-1).clamp(min=FLOOR).log()
 
 

@@ -46,10 +46,19 @@ class Average:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """A model that is trained against the first one, and is needed to go on, not to use that."""
+
+    model: nn.Module
+    optimiser: Optimizer
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """What a training changes, and the file in which it is kept.
 
     Attributes:
+        rival: a file without one begins a new one.
         configuration: settings by name; a file of others is refused, but for those in `FREE`.
     """
 
@@ -58,6 +67,13 @@ class Checkpoint:
     optimiser: Optimizer
     average: Average | None
     configuration: Mapping[str, int | float]
+    rival: Rival | None = None
+
+    @property
+    def trained(self) -> tuple[tuple[nn.Module, Optimizer], ...]:
+        """Every model that is trained, with its optimiser."""
+        first = ((self.model, self.optimiser),)
+        return first if self.rival is None else (*first, (self.rival.model, self.rival.optimiser))
 
     def save(self, progress: Progress) -> None:
         """Write everything needed to go on; a crash while writing leaves the former file.
@@ -69,6 +85,12 @@ class Checkpoint:
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.model.state_dict() if self.average else None,
+            "rival": {
+                "model": self.rival.model.state_dict(),
+                "optimiser": self.rival.optimiser.state_dict(),
+            }
+            if self.rival
+            else None,
             "step": progress.step,
             "minutes": progress.minutes,
             "configuration": dict(self.configuration),
@@ -99,11 +121,18 @@ class Checkpoint:
         load_weights(self.path, saved.get("model", {}), self.model)
         if self.average is not None:
             load_weights(self.path, saved.get("average") or {}, self.average.model)
+        self._restore(self.optimiser, saved)
+        opposed = saved.get("rival")
+        if self.rival is not None and opposed is not None:
+            load_weights(self.path, opposed["model"], self.rival.model)
+            self._restore(self.rival.optimiser, opposed)
+        return Progress(saved["step"], saved["minutes"])
+
+    def _restore(self, optimiser: Optimizer, saved: Mapping[str, Any]) -> None:
         try:
-            self.optimiser.load_state_dict(saved["optimiser"])
+            optimiser.load_state_dict(saved["optimiser"])
         except (KeyError, ValueError) as error:
             raise WeightsError(f"{self.path} was made by another optimiser: {error}") from error
-        return Progress(saved["step"], saved["minutes"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

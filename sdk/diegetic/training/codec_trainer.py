@@ -1,15 +1,19 @@
-"""Train the decoder: spectral energy distance, no adversary.
+"""Train the decoder: spectral energy distance, then an adversary beside it.
 
 Two decodings y, y' of the same latents with different noise are compared with the sound x they come
 from: 2 d(x, y) - d(y, y') (Gritsenko et al., arXiv 2008.01160). The second term pushes the two
 apart, so the decoder samples fine structure instead of averaging it: with a regression loss rain
 turns into a hum. d sums, over several resolutions and over frames, the Euclidean norm across
 frequency.
+
+A magnitude tells little of where in its window a click lies, and of phase nothing. What this
+distance leaves open an adversary judges (see `diegetic.training.adversary`), once it is small.
 """
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,16 +32,28 @@ from diegetic.model.spectral import (
     levels_of,
     noise_spectra,
     to_mid_side,
+    window,
 )
+from diegetic.training.adversary import WINDOWS, Adversary, meet
+from diegetic.training.ahead import ahead
 from diegetic.training.audio_store import AudioStore
-from diegetic.training.checkpoint import Checkpoint
-from diegetic.training.group import joined
-from diegetic.training.loop import Training, denormals_flushed, train
+from diegetic.training.checkpoint import Checkpoint, Rival, load_weights, read_checkpoint
+from diegetic.training.group import Group, joined
+from diegetic.training.loop import (
+    REPORT,
+    Training,
+    denormals_flushed,
+    generator_of,
+    train,
+)
 
 log = logging.getLogger(__name__)
 
 LEVEL_SHARE = 1.0  # of the loss: how far the levels of bands are off, in neper
 RESOLUTIONS = (256, 512, 1024, 2048)
+LONGEST = max(*RESOLUTIONS, *WINDOWS)
+HEED_STEPS = 500  # until the decoder heeds its adversary in full, which at first knows nothing
+BETAS = (0.8, 0.95)
 SHARES = {"bed": 0.4, "oneshot": 0.35, "music": 0.25}  # of the crops
 
 
@@ -48,6 +64,10 @@ class CodecTraining(Training):
     Attributes:
         batch: crops a draw.
         seconds: length of a crop, a whole number of latents.
+        adversary_after: share of the steps before there is an adversary; 1: never.
+        adversary_every: steps from one meeting with it to the next. It costs several times as
+            much as a step without: a GPU can afford every step.
+        adversary_width: channels of its first layers. Its cost grows with the square.
     """
 
     steps: int = 3000
@@ -55,15 +75,29 @@ class CodecTraining(Training):
     seconds: float = 0.8
     learning_rate: float = 8e-4
     warmup: int = 100
+    adversary_after: float = 0.5
+    adversary_every: int = 4
+    adversary_width: int = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.batch < 1:
-            raise DiegeticError(f"batch must be 1 or more, got {self.batch}")
+        for name in ("batch", "adversary_every", "adversary_width"):
+            if getattr(self, name) < 1:
+                raise DiegeticError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if not 0 <= self.adversary_after <= 1:
+            raise DiegeticError(
+                f"adversary_after must be a share from 0 to 1, got {self.adversary_after}"
+            )
         latents = self.seconds * LATENT_RATE
         if not (latents > 0.5 and abs(latents - round(latents)) < 1e-6):
             raise DiegeticError(
                 f"seconds of a crop must be a positive multiple of {1 / LATENT_RATE:g}, "
+                f"got {self.seconds!r}"
+            )
+        if self.samples - DELAY < LONGEST:
+            shortest = math.ceil((LONGEST + DELAY) / SAMPLES_PER_LATENT) / LATENT_RATE
+            raise DiegeticError(
+                f"seconds of a crop must be at least {shortest:g}, for the longest window, "
                 f"got {self.seconds!r}"
             )
 
@@ -90,15 +124,24 @@ def spectra_of(signal: Tensor) -> list[Tensor]:
     out = []
     for size in RESOLUTIONS:
         spectrum = torch.stft(
-            flat, size, size // 4, window=torch.hann_window(size), center=False, return_complex=True
+            flat,
+            size,
+            size // 4,
+            window=window(signal.device, size),
+            center=False,
+            return_complex=True,
         )
         power = torch.view_as_real(spectrum).square().sum(-1) * (4 / size) ** 2
         out.append((power + 1e-8).sqrt().transpose(1, 2))
     return out
 
 
-def energy_loss(decoder: Decoder, audio: Tensor) -> Tensor:
-    """The energy distance of one batch (B, S, 2)."""
+def decode_twice(decoder: Decoder, audio: Tensor) -> tuple[Tensor, Tensor]:
+    """The sound of `audio` (B, S, 2) and of two decodings of it, as mid and side.
+
+    Returns:
+        (B, 2, S - DELAY), and (2B, 2, S - DELAY): all first decodings, then all second ones.
+    """
     batch = audio.shape[0]
     latents = decoder.latents.encode(audio)
     noise = noise_spectra(torch.randn(2 * batch, 2, audio.shape[1]))
@@ -106,13 +149,61 @@ def energy_loss(decoder: Decoder, audio: Tensor) -> Tensor:
         spectra, _ = decoder(latents.repeat(2, 1, 1), noise, decoder.start(2 * batch))
     levels = decoder.latents.levels(latents).repeat(2, 1, 1)
     made = hold_levels(synthesise(spectra), levels)[..., :-DELAY]
-    true = to_mid_side(audio)[..., : made.shape[-1]]
+    return to_mid_side(audio)[..., : made.shape[-1]], made
+
+
+def energy_distance(true: Tensor, made: Tensor) -> Tensor:
+    """The energy distance, and how far levels are off, of what `decode_twice` returns."""
     # The side may be louder or softer than the mid: each is compared on its own.
-    y, y2 = made[:batch], made[batch:]
+    y, y2 = made.chunk(2)
     x_mag, y_mag, y2_mag = spectra_of(true), spectra_of(y), spectra_of(y2)
     energy = distance(x_mag, y_mag) + distance(x_mag, y2_mag) - distance(y_mag, y2_mag)
     off = (levels_of(made) - levels_of(true).repeat(2, 1, 1)).abs()
     return energy + LEVEL_SHARE * off[..., :MID_BANDS].mean()
+
+
+def energy_loss(decoder: Decoder, audio: Tensor) -> Tensor:
+    """The energy distance of one batch (B, S, 2)."""
+    return energy_distance(*decode_twice(decoder, audio))
+
+
+class Arena:
+    """Where decoder and adversary meet, and what is told of it every REPORT steps."""
+
+    def __init__(self, decoder: Decoder, adversary: Adversary, settings: CodecTraining) -> None:
+        self._decoder, self._adversary = decoder, adversary
+        self._settings = settings
+        self._began = round(settings.adversary_after * settings.steps)
+        self._told: list[dict[str, Tensor]] = []
+
+    def open(self, step: int) -> bool:
+        """Whether they meet at `step`."""
+        return step >= self._began and (step - self._began) % self._settings.adversary_every == 0
+
+    def losses(self, step: int, audio: Tensor) -> Iterator[Tensor]:
+        """The decoder's loss and its adversary's, one after another, of a batch (B, S, 2).
+
+        The first is told as the energy distance alone and the second as 0, so that the log goes on
+        from that of the steps without adversary.
+        """
+        true, made = decode_twice(self._decoder, audio)
+        energy = energy_distance(true, made)
+        heed = min(1.0, (step - self._began) / HEED_STEPS)
+        duel = meet(self._adversary, true, made, energy, heed)
+        drawn = (made * duel.gradient).sum()
+        yield drawn + (energy - drawn).detach()
+        yield duel.loss - duel.loss.detach()
+        self._tell(step, {"energy": energy.detach(), "adversary": duel.loss.detach(), **duel.told})
+
+    def _tell(self, step: int, told: dict[str, Tensor]) -> None:
+        self._told.append(told)
+        if len(self._told) * self._settings.adversary_every >= REPORT:
+            means = {
+                name: round(float(torch.stack([one[name] for one in self._told]).mean()), 4)
+                for name in told
+            }
+            self._told.clear()
+            log.info("adversary at step %d: %s", step, means)
 
 
 class CropSampler:
@@ -150,6 +241,24 @@ class CropSampler:
         return torch.from_numpy(np.stack([self.crop(samples, rng) for _ in range(count)]))
 
 
+def crops(
+    sampler: CropSampler, settings: CodecTraining, group: Group, first: int
+) -> Generator[Tensor, None, None]:
+    """The batches (batch, samples, 2) that this process hears from step `first` on, in order.
+
+    They are those that belong to seed, step and number of draw, and are drawn ahead of their turn.
+    """
+
+    def draw(key: tuple[int, int]) -> Tensor:
+        rng = generator_of(settings.seed, *key)
+        drawn = sampler.batch(settings.batch, settings.samples, rng)
+        return drawn.pin_memory() if group.device.type == "cuda" else drawn
+
+    turns = range(settings.accumulate)
+    steps = range(first, settings.steps)
+    return ahead(draw, ((step, group.draw(turn)) for step in steps for turn in turns))
+
+
 def fit_latents(
     decoder: Decoder, sampler: CropSampler, rng: np.random.Generator, crops: int = 1500
 ) -> float:
@@ -163,30 +272,59 @@ def fit_latents(
 
 
 @denormals_flushed()
-def train_codec(data: Path, out: Path, settings: CodecTraining, device: str = "cpu") -> Path:
+def train_codec(
+    data: Path,
+    out: Path,
+    settings: CodecTraining,
+    device: str = "cpu",
+    start: Path | None = None,
+) -> Path:
     """Train (or go on training) the decoder on the build in `data`; return the checkpoint's path.
 
     The checkpoint and its log, `out/codec.jsonl`, are written as in `loop.train`; `device` is
     chosen, and the processes of `torchrun` found, as in `group.joined`.
 
+    With `start`, a former codec's checkpoint, its decoder is trained further, and its latents are
+    kept to the bit, so that a transformer that was trained on them still fits. Without it the
+    latents are fitted first. A checkpoint in `out` comes before both.
+
     Raises:
         DiegeticError: as `loop.train` and `group.joined`.
         MediaError: there is no build in `data`.
+        WeightsError: `start` is damaged or of another model.
     """
     path = out / "codec.pt"
     sampler = CropSampler(AudioStore(data), "train")
-    with joined(device) as group:
+    with joined(device) as group, ExitStack() as stack:
         torch.manual_seed(settings.seed)
         decoder = Decoder()
         if not path.exists():
-            explained = fit_latents(decoder, sampler, np.random.default_rng([settings.seed]))
-            log.info("spectral latents explain %.2f %% of the variance", 100 * explained)
+            if start is not None:
+                load_weights(start, read_checkpoint(start).get("model", {}), decoder)
+            else:
+                explained = fit_latents(decoder, sampler, np.random.default_rng([settings.seed]))
+                log.info("spectral latents explain %.2f %% of the variance", 100 * explained)
         decoder = decoder.to(group.device)
-        optimiser = torch.optim.AdamW(decoder.parameters(), settings.learning_rate, (0.8, 0.95))
+        optimiser = torch.optim.AdamW(decoder.parameters(), settings.learning_rate, BETAS)
+        rival: Rival | None = None
+        arena: Arena | None = None
+        if settings.adversary_after < 1:
+            adversary = Adversary(settings.adversary_width).to(group.device)
+            weights = adversary.parameters()
+            rival = Rival(adversary, torch.optim.AdamW(weights, settings.learning_rate, BETAS))
+            arena = Arena(decoder, adversary, settings)
+        coming: Iterator[Tensor] | None = None
 
         def losses(step: int, rng: np.random.Generator) -> Iterator[Tensor]:
-            crops = sampler.batch(settings.batch, settings.samples, rng)
-            yield energy_loss(decoder, crops.to(group.device))
+            nonlocal coming
+            if coming is None:
+                coming = stack.enter_context(closing(crops(sampler, settings, group, step)))
+            audio = next(coming).to(group.device, non_blocking=True)
+            if arena is not None and arena.open(step):
+                yield from arena.losses(step, audio)
+            else:
+                yield energy_loss(decoder, audio)
 
-        train(Checkpoint(path, decoder, optimiser, None, asdict(settings)), losses, settings, group)
+        kept = Checkpoint(path, decoder, optimiser, None, asdict(settings), rival)
+        train(kept, losses, settings, group)
     return path

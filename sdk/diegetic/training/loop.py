@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -63,7 +64,8 @@ class Training:
 def train(kept: Checkpoint, losses: Losses, settings: Training, group: Group) -> None:
     """Train `kept` (or go on training it) on draws that belong to (seed, step, number of draw).
 
-    `kept` and what `losses` yields lie on the device of `group`.
+    `kept` and what `losses` yields lie on the device of `group`. Where `kept` has a rival, both are
+    trained at once and at one rate: `losses` sees to it that each loss moves only one of them.
 
     Every REPORT steps the first process writes the checkpoint and a line of the log beside it. A
     run that was interrupted goes on as if it had not been.
@@ -74,8 +76,10 @@ def train(kept: Checkpoint, losses: Losses, settings: Training, group: Group) ->
         WeightsError: the checkpoint is damaged or of another configuration.
     """
     state = kept.load()
-    group.begin_alike(kept.model, state.step)
-    parameters = list(kept.model.parameters())
+    for model, _ in kept.trained:
+        group.begin_alike(model, state.step)
+    each = [list(model.parameters()) for model, _ in kept.trained]
+    parameters = list(chain.from_iterable(each))
     recent: deque[float] = deque(maxlen=REPORT)
     with group.on_device():
         while state.step < settings.steps:
@@ -83,23 +87,27 @@ def train(kept: Checkpoint, losses: Losses, settings: Training, group: Group) ->
             rate = scheduled_rate(
                 settings.learning_rate, state.step, settings.steps, settings.warmup
             )
-            set_rate(kept.optimiser, rate)
-            kept.optimiser.zero_grad()
-            loss = 0.0
+            for _, optimiser in kept.trained:
+                set_rate(optimiser, rate)
+                optimiser.zero_grad()
+            parts: list[Tensor] = []
             for turn in range(settings.accumulate):
                 rng = seed_draw(settings.seed, state.step, group.draw(turn))
                 for part in losses(state.step, rng):
                     part = part / settings.accumulate
                     torch.autograd.backward(part)
-                    loss += float(part.detach())
-            loss = group.mean(parameters, loss)
-            norm = float(torch.nn.utils.clip_grad_norm_(parameters, CLIP))
+                    parts.append(part.detach())
+            # Only now: whoever asks for a number waits until the GPU is done.
+            loss = group.mean(parameters, sum(map(float, parts), 0.0))
+            norms = [float(torch.nn.utils.clip_grad_norm_(own, CLIP)) for own in each]
+            norm = math.hypot(*norms)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise DiegeticError(
                     f"the loss became {loss}, its gradient {norm}, at step {state.step}; the last "
                     f"checkpoint ({kept.path}) is good: run again with a lower learning rate"
                 )
-            kept.optimiser.step()
+            for _, optimiser in kept.trained:
+                optimiser.step()
             state = state.after_step((time.monotonic() - began) / 60)
             if kept.average is not None:
                 kept.average.update(kept.model, state.step)
@@ -113,6 +121,11 @@ def train(kept: Checkpoint, losses: Losses, settings: Training, group: Group) ->
 def seed_draw(seed: int, step: int, draw: int = 0) -> np.random.Generator:
     """Seed torch for one draw of a step and return numpy's generator: a resumed run draws alike."""
     torch.manual_seed((seed << 32) + (step + draw * _SPREAD) % 2**32)
+    return generator_of(seed, step, draw)
+
+
+def generator_of(seed: int, step: int, draw: int = 0) -> np.random.Generator:
+    """What `seed_draw` returns, for who prepares a draw before its turn."""
     return np.random.default_rng([seed, step, draw])
 
 
