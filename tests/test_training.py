@@ -10,21 +10,45 @@ import torch
 
 from diegetic.codec import BANDS, FRAMES_PER_LATENT
 from diegetic.conditioning import Conditioner
-from diegetic.config import StreamConfig
+from diegetic.config import LATENT_DIM, StreamConfig
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.errors import DiegeticError, MediaError
 from diegetic.model.decoder import Decoder
 from diegetic.model.spectral import SpectralLatents, band_levels
-from diegetic.snapshot import EVENT_SLOTS, FRAME_DIM, SLOTS, WORD_SLOTS
+from diegetic.snapshot import (
+    BLEND_SLOTS,
+    BLEND_TOKENS,
+    EVENT_SLOTS,
+    EVENT_TOKENS,
+    FRAME_DIM,
+    FRAME_SLOTS,
+    FRAME_TOKENS,
+    PARAMETER_TOKENS,
+    SLOTS,
+    SWITCH_TOKENS,
+    TEXT_DIM,
+    TEXT_SLOTS,
+    WORD_SLOTS,
+)
 from diegetic.training import codec_trainer, dit_trainer, loop, scenes
 from diegetic.training.audio_store import AudioStore
 from diegetic.training.codec_trainer import CodecTraining, energy_loss, train_codec
-from diegetic.training.dataset import CHUNKS, NONE, Conditions, Tables, mask_modalities
+from diegetic.training.dataset import (
+    CHUNKS,
+    EVENTS,
+    FRAMES,
+    NONE,
+    Conditions,
+    SceneArrays,
+    Tables,
+    mask_modalities,
+    scene_latents,
+)
 from diegetic.training.dit_trainer import DiTTraining, train_dit
 from diegetic.training.draft import Draft, merge, save_scenes
 from diegetic.training.scenes import compose_scene, render_scenes
 from diegetic.training.studio import Studio
-from diegetic.world import World
+from diegetic.world import FRAME_SPACING, World
 from small_build import small_build
 
 TINY_CODEC = CodecTraining(steps=20, batch=1, seconds=0.2, warmup=1)
@@ -182,7 +206,9 @@ def test_training_sees_what_the_live_conditioner_says(
     )
     config = StreamConfig()
     chunks = np.arange(CHUNKS)
-    told = Conditions(arrays, tables, config).fill(np.array([0]), chunks)
+    conditions = Conditions(arrays, tables, config, torch.device("cpu"))
+    filled = conditions.fill(torch.tensor([0]), torch.from_numpy(chunks))
+    told = {name: tensor.numpy() for name, tensor in filled.items()}
 
     world = World(clock=lambda: 0.0)
     for name in ("health", "threat"):
@@ -205,15 +231,76 @@ def test_training_sees_what_the_live_conditioner_says(
     assert (arrays.frame == NONE).all()
 
 
+def test_training_sees_frames_as_a_live_world_keeps_them() -> None:
+    """Frames of a game at 17.5 a second, in time with the sound that is made from them."""
+    config, rate = StreamConfig(), 17.5
+    blank = SceneArrays(
+        latents=np.zeros((1, scene_latents(config), LATENT_DIM), np.float16),
+        text=np.full((1, CHUNKS), NONE, np.int32),
+        blend=np.full((1, CHUNKS, BLEND_SLOTS), NONE, np.int32),
+        share=np.zeros((1, CHUNKS, BLEND_SLOTS), np.float32),
+        layer=np.zeros((1, 3), np.bool_),
+        switch=np.full((1, CHUNKS, 2), NONE, np.int32),
+        parameter=np.full((1, 3), NONE, np.int32),
+        value=np.zeros((1, CHUNKS, 3), np.float32),
+        event=np.full((1, EVENTS), NONE, np.int32),
+        event_time=np.zeros((1, EVENTS), np.float32),
+        event_gain=np.zeros((1, EVENTS), np.float32),
+        frame=np.arange(FRAMES, dtype=np.int32)[None],
+        frame_time=(np.arange(FRAMES, dtype=np.float32) / rate - 0.4)[None],
+        kind=np.zeros(1, np.int32),
+    )
+    pictures = np.zeros((FRAMES, FRAME_DIM), np.float16)
+    pictures[:, 0] = np.arange(FRAMES)
+    tables = Tables(np.zeros((1, TEXT_SLOTS, TEXT_DIM), np.float16), pictures)
+    conditions = Conditions(blank, tables, config, torch.device("cpu"))
+    told = conditions.fill(torch.tensor([0]), torch.arange(CHUNKS))
+
+    world, shown = World(clock=lambda: 0.0), 0
+    for k in range(CHUNKS):
+        start, end = k * config.hop, (k + 1) * config.hop
+        while shown < FRAMES and blank.frame_time[0, shown] < end:
+            # What was seen while the chunk before played ends where this one begins.
+            at = float(blank.frame_time[0, shown]) - config.hop
+            world.push_frame(np.full((4, 4, 3), shown, np.uint8), at=at)
+            shown += 1
+        frames = world.snapshot(start, end).frames
+        there = told["present"][0, k, FRAME_TOKENS] > 0
+        seen = told["frames"][0, k, there, 0].tolist()
+        assert len(seen) == FRAME_SLOTS
+        assert seen[-1] == frames[-1].pixels[0, 0, 0]
+        times = told["times"][0, k, FRAME_TOKENS].tolist()
+        assert times[-1] == pytest.approx(frames[-1].time - start, abs=1e-5)
+        # The world forgets some in between, so the older ones may be neighbours.
+        for picture, time in zip(seen, times, strict=True):
+            assert time == pytest.approx(blank.frame_time[0, int(picture)] - end, abs=1e-5)
+        assert (np.diff(times) >= FRAME_SPACING - 1e-6).all()
+        live = [frame.time - start for frame in frames]
+        np.testing.assert_allclose(times, live[-FRAME_SLOTS:], atol=1 / rate + 1e-6)
+
+
 def test_masks_hide_whole_modalities_and_now_and_then_everything() -> None:
-    full = np.ones((2000, 2, SLOTS), np.float32)
+    full = torch.ones(4000, 2, SLOTS)
     masked = mask_modalities(full, np.random.default_rng(0))
     assert (full == 1).all()
-    np.testing.assert_array_equal(masked[:, 0], masked[:, 1])  # a clip is masked as a whole
-    everything = (masked == 0).all(axis=(1, 2)).mean()
-    frames = (masked[:, :, WORD_SLOTS:] == 0).all(axis=(1, 2)).mean()
-    assert 0.07 < everything < 0.14
-    assert 0.22 < frames < 0.36
+    assert torch.equal(masked[:, 0], masked[:, 1])  # a clip is masked as a whole
+    telling = (slice(0, BLEND_TOKENS.stop), EVENT_TOKENS, FRAME_TOKENS)
+    said = torch.stack([masked[:, :, where].flatten(1).any(1) for where in telling], 1)
+    rest = masked[:, :, SWITCH_TOKENS.start : PARAMETER_TOKENS.stop].flatten(1).any(1)
+    everything = (masked == 0).flatten(1).all(1).float().mean()
+    assert 0.07 < everything < 0.12
+    for index in range(3):
+        alone = said[:, index] & (said.sum(1) == 1) & ~rest
+        assert 0.05 < alone.float().mean() < 0.09
+        assert 0.2 < (~said[:, index]).float().mean() < 0.45
+
+
+def test_a_clip_told_by_frames_alone_is_left_with_them() -> None:
+    shown = torch.zeros(500, 1, SLOTS)
+    shown[:, :, FRAME_TOKENS] = 1
+    masked = mask_modalities(shown, np.random.default_rng(1))
+    assert (masked <= shown).all()
+    assert masked.flatten(1).any(1).float().mean() > 0.65
 
 
 def test_missing_inputs_say_what_to_run(tmp_path: Path) -> None:

@@ -151,10 +151,10 @@ class Bed:
             self._write(journal.Posted(name, gain_db, begin))
             self._note("event", name, sent, at, True)
 
-    def push_frame(self, pixels: NDArray[np.uint8]) -> None:
+    def push_frame(self, pixels: NDArray[np.uint8], age: float) -> None:
         with self._lock:
             # A frame tells of what is made next: live, that is a lookahead behind what can change
-            seen = self.now() + (0.0 if self.reach is None else self._config.lookahead)
+            seen = self.now() + (0.0 if self.reach is None else self._config.lookahead) - age
             self.world.push_frame(pixels, seen)
             if self._journal is not None:
                 self._journal.add_frame(pixels, seen)

@@ -27,6 +27,7 @@ from diegetic.foley import Foley, VoiceRecord
 from diegetic.generator import WEIGHTS
 from diegetic.journal import FORMAT, Header, Journal
 from diegetic.lazy import Backend, LazyNetworks
+from diegetic.limits import checked_number
 from diegetic.metrics import Metrics
 from diegetic.mixer.commands import BEDS, NOW, Command, Vector
 from diegetic.prompts import Prompt
@@ -258,13 +259,13 @@ class Session:
         """
         self._console.send(command)
 
-    def push_frame(self, pixels: NDArray[np.uint8]) -> None:
-        """Show what the player sees: (height, width, 3) uint8, top row first.
+    def push_frame(self, pixels: NDArray[np.uint8], age: float = 0.0) -> None:
+        """Show what the player sees, or saw `age` seconds ago: (height, width, 3) uint8, top first.
 
         Raises:
-            DiegeticError: the array is something else.
+            DiegeticError: the array is something else, or `age` is negative.
         """
-        self._bed.push_frame(pixels)
+        self._bed.push_frame(pixels, checked_number("age", age, 0.0, math.inf))
 
     # What is heard
 

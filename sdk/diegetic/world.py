@@ -43,7 +43,7 @@ GAIN_DB = (-96.0, 24.0)
 HISTORY = 5.0
 RING = 1.0  # an event stays visible this long after it was heard
 FRAME_AGE = 1.0
-FRAME_SPACING = 0.2 - 1e-6  # frames come at round times, which floats miss by a little
+FRAME_SPACING = 0.1 - 1e-6  # frames come at round times, which floats miss by a little
 
 S = TypeVar("S", bound=Parameter | Switch)
 T = TypeVar("T")

@@ -23,7 +23,7 @@ def watch_game(
         for _ in range(int(seconds / hop + 1e-6)):  # whole hops, so that no game ends before
             end = session.time + hop
             while frame < len(game.frame_times) and game.frame_times[frame] < end:
-                session.push_frame(game.frames[frame])
+                session.push_frame(game.frames[frame], age=float(end - game.frame_times[frame]))
                 frame += 1
             while event < len(game.event_times) and game.event_times[event] < end:
                 if told:

@@ -104,9 +104,10 @@ def train_dit(scenes_root: Path, out: Path, settings: DiTTraining, device: str =
     """
     path, stream = out / "dit.pt", StreamConfig()
     lengths = {"hop": stream.hop, "overlap": stream.overlap, "prefix": stream.prefix}
-    sampler = BatchSampler(*load_scenes(scenes_root), stream)
+    scenes = load_scenes(scenes_root)
     clips = settings.hidden + settings.shown
     with joined(device) as group:
+        sampler = BatchSampler(*scenes, stream, group.device)
         torch.manual_seed(settings.seed)
         dit = AlignedDiT().to(group.device)
         average = Average(dit, settings.decay)
@@ -118,8 +119,7 @@ def train_dit(scenes_root: Path, out: Path, settings: DiTTraining, device: str =
         def losses(step: int, rng: np.random.Generator) -> Iterator[Tensor]:
             guided = step >= settings.guided_after * settings.steps
             for count, past in ((settings.hidden, False), (settings.shown, True)):
-                drawn = sampler.draw(count, settings.chunks, rng)
-                batch = Batch(**{name: x.to(group.device) for name, x in vars(drawn).items()})
+                batch = sampler.draw(count, settings.chunks, rng)
                 loss = flow_loss(dit, batch, settings, guided=guided, past=past)
                 yield loss * (count / clips)
 

@@ -44,6 +44,7 @@ def layout(chunks: Tensor, config: StreamConfig, past: bool = True) -> Layout:
     """
     hop, size, ring = config.hop_latents, config.chunk_latents, config.prefix_latents
     clean = torch.arange(int(chunks[-1]) * hop if past else 0)
+    chunks = chunks.to(clean.device)  # wherever new tensors are made
     noisy = chunks[:, None] * hop + torch.arange(size)
     begin = clean // hop * hop
     seen = (clean[None] >= begin[:, None] - ring) & (clean[None] < begin[:, None] + hop)

@@ -173,7 +173,7 @@ def game(studio: Studio, draft: Draft, rng: np.random.Generator) -> None:
     foley = draft.stem("foley")
     first = round(start * RATE) - LEAD
     foley += played.audio[first : first + len(foley)] / np.float32(32768)
-    if rng.random() < 0.5:
+    if rng.random() < 0.35:
         layer, said, sound = _steady(studio, rng, music_share=0.2)
         draft.stem(layer)[:] += np.float32(0.5) * sound
         draft.text = [said] * CHUNKS
@@ -188,7 +188,7 @@ def _tell_game(draft: Draft, played: GameSession, start: float) -> None:
         if start - 1.0 < at < start + SCENE:
             draft.events.append((name, float(at - start), 1.0))
     for index, at in enumerate(played.frame_times):
-        if start - 0.7 < at < start + SCENE:
+        if start - 0.45 < at < start + SCENE:
             draft.frames.append((played.first_picture + index, float(at - start)))
     chunks = start + np.arange(CHUNKS) * CONFIG.hop
     tics = np.minimum(np.searchsorted(played.tic_times, chunks), len(played.tic_times) - 1)
@@ -238,7 +238,7 @@ RECIPES: tuple[tuple[Recipe, float], ...] = (
     (change, 0.08),
     (blend, 0.05),
     (knobs, 0.04),
-    (game, 0.09),
+    (game, 0.13),
     (surface, 0.04),
     (silence, 0.03),
 )
