@@ -5,9 +5,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import islice, repeat
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -23,12 +25,18 @@ from diegetic.attach import (
     camera_pictures,
     screen_pictures,
     video_pictures,
+    window_pictures,
 )
 from diegetic.cli import shared
 from diegetic.errors import DiegeticError, MediaError
 from diegetic.video import Pixels
+from diegetic.windows import Window, find
 from tone_generator import ToneGenerator, plain_conditioner
 
+if sys.platform not in ("win32", "darwin"):
+    from Xlib import X, display
+
+x11 = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="is of X11")
 PICTURE = np.full((72, 128, 3), 7, np.uint8)
 
 
@@ -122,20 +130,34 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
         next(camera_pictures("97"))
 
 
-@pytest.fixture(params=["-wr", "-br"], ids=["white", "black"])
-def screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A screen of 320 x 200 pixels; the shade of all of them."""
+@contextmanager
+def screen_of(background: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A screen of 320 x 200 pixels that is `$DISPLAY`."""
     if shutil.which("Xvfb") is None:
         pytest.skip("needs Xvfb (apt install xvfb)")
-    command = ["Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "320x200x24", request.param]
+    command = ["Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "320x200x24", background]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
         assert server.stdout is not None
         monkeypatch.setenv("DISPLAY", f":{server.stdout.readline().strip()}")
-        monkeypatch.delenv("XAUTHORITY", raising=False)
-        yield 255 if request.param == "-wr" else 0
+        for name in ("XAUTHORITY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
+            monkeypatch.delenv(name, raising=False)
+        yield
         server.terminate()
+
+
+@pytest.fixture(params=["-wr", "-br"], ids=["white", "black"])
+def screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A screen; the shade of all its pixels."""
+    with screen_of(request.param, monkeypatch):
+        yield 255 if request.param == "-wr" else 0
+
+
+@pytest.fixture
+def xvfb(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with screen_of("-br", monkeypatch):
+        yield
 
 
 def test_the_screen_and_a_part_of_it_are_seen(screen: int) -> None:
@@ -161,6 +183,146 @@ def test_without_a_screen_there_is_one_line(
     assert cli.main(["attach", "--screen", "--no-device"]) == cli.USAGE_ERROR
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("diegetic: cannot see the screen: ")
+
+
+# A window of the desktop
+
+
+RED, GREEN = 0xC80000, 0x00C800
+
+
+class Paint:
+    """Windows of an X screen without a window manager; gone when the block is left."""
+
+    def __init__(self) -> None:
+        self._display = display.Display()
+        self.root = self._display.screen().root
+
+    def window(self, title: str, region: Region, colour: int = RED) -> Any:
+        left, top, width, height = region
+        made = self.root.create_window(left, top, width, height, 0, X.CopyFromParent)
+        made.change_attributes(background_pixel=colour)
+        utf8 = self._display.intern_atom("UTF8_STRING")
+        name = self._display.intern_atom("_NET_WM_NAME")
+        made.change_property(name, utf8, 8, title.encode())
+        made.map()
+        self.settle()
+        return made
+
+    def manage(self, *windows: Any) -> None:
+        """List windows as a window manager does."""
+        listed = self._display.intern_atom("_NET_CLIENT_LIST")
+        kind = self._display.intern_atom("WINDOW")
+        self.root.change_property(listed, kind, 32, [window.id for window in windows])
+        self.settle()
+
+    def settle(self) -> None:
+        self._display.sync()
+
+    def __enter__(self) -> "Paint":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._display.close()
+
+
+@pytest.fixture
+def paint(xvfb: None) -> Iterator[Paint]:
+    with Paint() as paint:
+        yield paint
+
+
+def colour(pixels: Pixels) -> int:
+    """The colour of all pixels of a picture."""
+    assert (pixels == pixels[0, 0]).all()
+    red, green, blue = (int(value) for value in pixels[0, 0])
+    return red << 16 | green << 8 | blue
+
+
+@x11
+def test_a_window_is_found_by_its_title_and_followed_until_it_is_closed(paint: Paint) -> None:
+    paint.window("Another – 1", Region(0, 0, 320, 200), GREEN)
+    window = paint.window("Spiel für zwei – 2", Region(40, 30, 100, 50))
+    time = Time()
+    pictures = window_pictures("für ZWEI", time.clock, time.sleep)
+    assert colour(next(pictures)) == RED
+    window.configure(x=200, y=100, width=60, height=80)
+    paint.settle()
+    assert colour(next(pictures)) == RED
+    assert time.now - 100.0 == pytest.approx(1 / RATE)
+    window.configure(x=300, y=150)  # most of it beside the screen
+    paint.settle()
+    assert colour(next(pictures)) == RED
+    window.destroy()
+    paint.settle()
+    assert list(pictures) == []
+
+
+@x11
+def test_a_window_that_is_hidden_is_waited_for(paint: Paint) -> None:
+    window = paint.window("game", Region(40, 30, 100, 50))
+
+    class Patience(Time):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if self.now > 101.0:
+                window.map()
+                window.configure(x=10)
+                paint.settle()
+
+    time = Patience()
+    pictures = window_pictures("game", time.clock, time.sleep)
+    assert colour(next(pictures)) == RED
+    for hide in (window.unmap, lambda: window.configure(x=-500)):
+        time.now = 100.0
+        hide()
+        paint.settle()
+        assert colour(next(pictures)) == RED
+        assert time.now > 101.0
+
+
+@x11
+def test_the_window_managers_list_counts_where_there_is_one(paint: Paint) -> None:
+    paint.window("game's launcher", Region(0, 0, 10, 10), GREEN)
+    window = paint.window("game", Region(40, 30, 100, 50))
+    paint.manage(window)
+    assert colour(next(window_pictures("gam"))) == RED
+    with pytest.raises(MediaError, match=r"expected the title of a window \('game'\), got 'lau'"):
+        window_pictures("lau")
+
+
+@x11
+def test_a_title_that_none_or_several_have_is_refused_with_those_that_there_are(
+    paint: Paint, capsys: pytest.CaptureFixture[str], tones: None
+) -> None:
+    with pytest.raises(MediaError, match=r"a window \(there is none\), got 'game'"):
+        window_pictures("game")
+    paint.window("game 2", Region(0, 0, 10, 10))
+    paint.window("game 1", Region(0, 0, 10, 10))
+    with pytest.raises(MediaError, match=r"one window, got 'GAME': 'game 1', 'game 2'$"):
+        window_pictures("GAME")
+    assert cli.main(["attach", "--window", "editor", "--no-device"]) == cli.USAGE_ERROR
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "diegetic: expected the title of a window ('game 1', 'game 2'), got 'editor'"
+
+
+def test_the_whole_title_goes_before_a_part_of_others() -> None:
+    windows = [Window(1, "game (editor)"), Window(2, "game"), Window(3, "my game")]
+    assert find("game", windows) == windows[1]
+    assert find("MY", windows) == windows[2]
+    with pytest.raises(MediaError, match=r"'title 18', 'title 19', and 5 more\), got"):
+        find("game", [Window(number, f"title {number:02}") for number in range(25)])
+
+
+@x11
+def test_under_wayland_nobody_looks_for_windows(
+    monkeypatch: pytest.MonkeyPatch, xvfb: None
+) -> None:
+    for name, value in (("WAYLAND_DISPLAY", "wayland-0"), ("XDG_SESSION_TYPE", "wayland")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            with pytest.raises(MediaError, match=r"under Wayland.* log in to an X11 session"):
+                window_pictures("game")
 
 
 # What is typed
@@ -203,6 +365,7 @@ def tones(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         [],
         ["--screen", "--webcam", "0"],
+        ["--screen", "--window", "game"],
         ["--screen", "--region", "1,2,3"],
         ["--screen", "--region", "0,0,0,10"],
         ["--video"],

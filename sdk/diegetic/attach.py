@@ -1,6 +1,6 @@
 """Let a session see something that moves, while words about it are typed.
 
-video, camera, screen --pictures, 12 a second--> session
+video, camera, screen, window --pictures, 12 a second--> session
 stdin, a thread of its own --a line is a prompt--> session
 """
 
@@ -9,13 +9,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from diegetic.errors import DiegeticError, MediaError
 from diegetic.video import FRAME_HEIGHT, FRAME_WIDTH, Pixels, read_frames
+from diegetic.windows import Region as Region
+from diegetic.windows import find, open_desktop
 
 if TYPE_CHECKING:
     from mss import ScreenShot
@@ -24,15 +27,6 @@ RATE = 12  # pictures per second
 QUIT = "quit"
 
 log = logging.getLogger(__name__)
-
-
-class Region(NamedTuple):
-    """A part of the desktop, in pixels from the top left of its first screen."""
-
-    left: int
-    top: int
-    width: int
-    height: int
 
 
 class Viewer(Protocol):
@@ -98,6 +92,51 @@ def screen_pictures(
     except mss.ScreenShotError as error:
         what = "the screen" if region is None else f"{','.join(map(str, region))} of the screen"
         raise MediaError(f"cannot see {what}: {str(error).splitlines()[0]}") from error
+
+
+def window_pictures(
+    title: str,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Iterator[Pixels]:
+    """The pictures of the window of that title, (72, 128, 3) uint8 RGB, until it is closed.
+
+    The window is looked for now, and followed where it goes; what lies over it is seen, too. While
+    it is hidden, or beside the screens, there are no pictures.
+
+    `title`: all of it, or a part that no other title has, in any case.
+
+    Raises:
+        MediaError: there is no desktop, it may not be seen, or no one window has that title.
+    """
+    import mss
+
+    with ExitStack() as stack:
+        try:
+            # first: on Windows this sees to it that pixels are pixels, whatever the scale
+            screen = stack.enter_context(mss.MSS())
+            desktop = stack.enter_context(open_desktop())
+            window = find(title, desktop.windows())
+        except mss.ScreenShotError as error:
+            raise MediaError(f"cannot see the screen: {str(error).splitlines()[0]}") from error
+        opened = stack.pop_all()
+
+    def pictures() -> Iterator[Pixels]:
+        with opened:
+            due = clock()
+            while (region := desktop.where(window.number)) is not None:
+                everything = screen.monitors[0]
+                seen = region.within(Region(*(everything[side] for side in Region._fields)))
+                if seen.width and seen.height:
+                    try:
+                        yield _small(screen.grab(seen._asdict()))
+                    except mss.ScreenShotError as error:
+                        why = str(error).splitlines()[0]
+                        raise MediaError(f"cannot see {window.title!r}: {why}") from error
+                due = max(due + 1 / RATE, clock())
+                sleep(due - clock())
+
+    return pictures()
 
 
 def attach(

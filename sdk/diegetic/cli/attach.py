@@ -17,13 +17,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--screen", action="store_true", help="what the first screen shows")
+    source.add_argument(
+        "--window", metavar="TITLE", help="a window: its title, or a part of it that no other has"
+    )
     source.add_argument("--webcam", metavar="N", help="a camera: its number, on Windows its name")
     source.add_argument("--video", type=Path, metavar="FILE", help="any file that FFmpeg reads")
     parser.add_argument(
         "--region",
         type=region,
         metavar="X,Y,W,H",
-        help="with --screen: a part of the desktop, in pixels, for example a window's",
+        help="with --screen: a part of the desktop, in pixels",
     )
     parser.add_argument("--prompt", default="", help="words to begin with")
     parser.add_argument("--record", type=Path, metavar="FILE", help="keep the sound, as a WAV file")
@@ -61,12 +64,20 @@ def region(text: str) -> tuple[int, int, int, int]:
 
 
 def _pictures(arguments: argparse.Namespace) -> "Iterator[Pixels]":
-    from diegetic.attach import Region, camera_pictures, screen_pictures, video_pictures
+    from diegetic.attach import (
+        Region,
+        camera_pictures,
+        screen_pictures,
+        video_pictures,
+        window_pictures,
+    )
 
     if arguments.region is not None and not arguments.screen:
         raise DiegeticError("expected --region together with --screen, got it alone")
     if arguments.screen:
         return screen_pictures(Region(*arguments.region) if arguments.region else None)
+    if arguments.window is not None:
+        return window_pictures(arguments.window)
     if arguments.webcam is not None:
         return camera_pictures(arguments.webcam)
     return video_pictures(arguments.video)

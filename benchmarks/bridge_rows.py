@@ -1,0 +1,205 @@
+"""The rows of the bridge's benchmark: each starts its processes, and returns its figures."""
+
+import contextlib
+import time
+from typing import Any
+
+import numpy as np
+
+from bridge_figures import Figure, one, spread
+from bridge_process import HERE, Program, free_endpoint, serving
+from bridge_proxy import Cutter
+from soak import GROWTH, resident
+
+CLIENTS = 50
+CUTS = 3
+STALL = 0.2  # s
+WELL = 5.0  # s of play between two kills
+ANSWER_MS = 50.0  # later than that, a pong is no good for a game
+SERVED, HALL = "diegetic serve", "all let in"
+
+
+def fuzz(count: int, seed: int) -> list[Figure]:
+    """Half of `count` bad messages for `diegetic serve`, half for a server that lets all in.
+
+    The first has one engine, which plays on; to it the hostile ones are never welcome. The second
+    gives them sessions, so that it is asked about what lies behind.
+    """
+    half = max(10, count // 2)
+    figures = []
+    endpoint = free_endpoint()
+    with serving(endpoint) as server:
+        figures += _under_fire(SERVED, server, endpoint, half, seed)
+    with Program(HERE / "bridge_hall.py") as server:
+        figures += _under_fire(HALL, server, server.hear(), half, seed + 1)
+    return figures
+
+
+def _under_fire(what: str, server: Program, endpoint: str, count: int, seed: int) -> list[Figure]:
+    sizes = []
+    with Program(HERE / "bridge_peers.py", endpoint, 1) as good:
+        good.hear()
+        start = time.monotonic()
+        with Program(HERE / "bridge_hostile.py", endpoint, count, "--seed", seed) as hostile:
+            sent = 0
+            while sent < count:
+                sent = hostile.hear()["sent"]
+                sizes.append(resident(server.pid))
+            took = time.monotonic() - start
+            hostile.wait()
+        (peer,) = good.let_go()
+    crashes = (not server.lives) + server.complaints().count("Traceback")
+    growth = sizes[-1] / sizes[0] - 1 if sizes[0] else 0.0
+    return [
+        one("fuzz", f"{what}: messages", sent),
+        one("fuzz", f"{what}: messages a second", sent / took),
+        one("fuzz", f"{what}: thrown away", peer["dropped"]),
+        one("fuzz", f"{what}: crashes", crashes, "== 0"),
+        one("fuzz", f"{what}: memory after a tenth, MB", sizes[0] / 1e6),
+        one("fuzz", f"{what}: growth from there on, %", 100 * growth, f"<= {100 * GROWTH:g}"),
+        *_fared("fuzz", f"{what}: the good client", [peer]),
+    ]
+
+
+def events(seconds: float, rate: int) -> list[Figure]:
+    """Events for a real session, through a wire that is cut three times."""
+    with Program(HERE / "bridge_listener.py") as server:
+        with (
+            Cutter(server.hear()) as wire,
+            Program(
+                HERE / "bridge_game.py", "pour", wire.endpoint, seconds, "--rate", rate
+            ) as game,
+        ):
+            game.hear()
+            for _ in range(CUTS):
+                time.sleep(seconds / (CUTS + 1))
+                wire.cut()
+            told = game.hear()
+            game.wait()  # its goodbye comes last
+        heard = server.let_go()
+    return [
+        one("events", "posted", told["posted"]),
+        one("events", "posted a second", told["rate"], f">= {0.99 * rate:g}"),
+        one("events", "reconnects", told["reconnects"], f">= {CUTS}"),
+        one("events", "lost", told["posted"] - heard["different"], "== 0"),
+        one("events", "given up by the client", told["given_up"], "== 0"),
+        one("events", "doubled", heard["heard"] - heard["different"], "== 0"),
+        one("events", "out of order for their object", heard["disorder"], "== 0"),
+        one("events", "the most that waited for an acknowledgement", told["most"]),
+        one("events", "the session's compute time per audio time, p95", heard["rtf_p95"]),
+        one("events", "underruns", heard["underruns"]),
+    ]
+
+
+def frames(seconds: float) -> list[Figure]:
+    """Frames and events for a generator that is held up for 200 ms at each chunk."""
+    with Program(HERE / "bridge_listener.py", "--stall", STALL) as server:
+        with Program(HERE / "bridge_game.py", "show", server.hear(), seconds) as game:
+            shown = game.hear()
+            game.wait()
+        seen = server.let_go()
+    return [
+        one("frames", "shown", shown["frames"]),
+        one("frames", "used", len(seen["ages_ms"])),
+        spread("frames", "age of the frame used, ms", seen["ages_ms"], "p99 <= 25"),
+        one("frames", "events posted", shown["events"]),
+        one("frames", "events not seen by the generator", shown["events"] - seen["seen"], "== 0"),
+    ]
+
+
+def kill(times: int) -> list[Figure]:
+    """`kill -9` of `diegetic serve` while a game plays, and another one in its place at once."""
+    endpoint = free_endpoint()
+    killed: list[float] = []
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(endpoint))
+        game = stack.enter_context(Program(HERE / "bridge_game.py", "play", endpoint))
+        game.hear()
+        for _ in range(times):
+            time.sleep(WELL)
+            server.kill()
+            killed.append(time.monotonic())
+            server = stack.enter_context(serving(endpoint))
+            while game.hear() < killed[-1]:
+                pass
+        time.sleep(WELL)
+        story = game.let_go(until=dict)
+    return tell(story, killed)
+
+
+def tell(story: dict[str, Any], killed: list[float]) -> list[Figure]:
+    """Tell outages, each from a kill to the sound's return, from the time when all was well.
+
+    `story` is what the game `play` says at its end; `killed` are monotonic seconds.
+    """
+    ticks = np.array(story["ticks"])
+    moments = ticks[:, 0]
+    back = [_first(story["heard"], moment) for moment in killed]
+    opened = [_first(story["welcomes"], moment) for moment in killed]
+    out = np.zeros(len(ticks), bool)
+    for begin, end in zip(killed, back, strict=True):
+        out |= (moments >= begin) & (moments <= end)
+    well, away = ticks[(moments > story["heard"][0] + 1.0) & ~out], ticks[out]
+    return [
+        one("kill", "times killed", len(killed)),
+        spread("kill", "the game's calls while all is well, ms", well[:, 1].tolist()),
+        spread("kill", "the game's calls without a server, ms", away[:, 1].tolist(), "p99 <= 1"),
+        spread("kill", "from tick to tick while all is well, ms", well[:, 2].tolist()),
+        spread("kill", "from tick to tick without a server, ms", away[:, 2].tolist()),
+        spread("kill", "from the kill to a session, s", _since(killed, opened)),
+        spread("kill", "from the kill to sound, s", _since(killed, back), "max <= 2"),
+    ]
+
+
+def crowd(seconds: float, seed: int) -> list[Figure]:
+    """49 good clients and a hostile one, at a server that lets all in."""
+    with Program(HERE / "bridge_hall.py") as server:
+        endpoint = server.hear()
+        with (
+            Program(HERE / "bridge_peers.py", endpoint, CLIENTS - 1) as good,
+            Program(
+                HERE / "bridge_hostile.py", endpoint, 0, "--seed", seed, "--connections", 1
+            ) as hostile,
+        ):
+            good.hear()
+            time.sleep(seconds)
+            peers = good.let_go()
+            lived = hostile.lives
+        counts = server.ask("how are things?")
+    each = [float(np.quantile(peer["answers_ms"] or [np.inf], 0.99)) for peer in peers]
+    return [
+        one("crowd", "good clients", len(peers), f"== {CLIENTS - 1}"),
+        one("crowd", "hostile clients, to the end", lived, "== 1"),
+        one("crowd", "of its messages thrown away", counts["dropped"]),
+        *_fared("crowd", "good clients", peers),
+        one("crowd", "their events not heard", _sum(peers, "said") - counts["heard"], "== 0"),
+        one("crowd", "their events heard twice", counts["doubled"], "== 0"),
+        spread("crowd", "p99 of each, ms", each),
+        one("crowd", "worst p99 over the middle one", max(each) / float(np.median(each)), "<= 3"),
+    ]
+
+
+def _fared(row: str, who: str, peers: list[dict[str, Any]]) -> list[Figure]:
+    """Return how good clients were answered."""
+    answers = [value for peer in peers for value in peer["answers_ms"]]
+    acks = [value for peer in peers for value in peer["acks_ms"]]
+    return [
+        one(row, f"{who}: pings not answered", _sum(peers, "unanswered"), "== 0"),
+        one(row, f"{who}: events not acknowledged", _sum(peers, "unacked"), "== 0"),
+        one(row, f"{who}: errors", sum(len(peer["errors"]) for peer in peers), "== 0"),
+        spread(row, f"{who}: ping to pong, ms", answers, f"p99 <= {ANSWER_MS:g}"),
+        spread(row, f"{who}: event to ack, ms", acks),
+    ]
+
+
+def _sum(peers: list[dict[str, Any]], name: str) -> int:
+    return sum(peer[name] for peer in peers)
+
+
+def _first(moments: list[float], after: float) -> float:
+    """Return the first of `moments` later than `after`; infinity if there is none."""
+    return min((moment for moment in moments if moment > after), default=np.inf)
+
+
+def _since(killed: list[float], back: list[float]) -> list[float]:
+    return [end - begin for begin, end in zip(killed, back, strict=True)]
