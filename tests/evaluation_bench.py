@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from diegetic.config import RATE, SAMPLES_PER_LATENT
-from diegetic.evaluation.bench import Bench, Renders
+from diegetic.evaluation.bench import Bench, Renders, Voice
 from diegetic.evaluation.corpus import Corpus
 from diegetic.snapshot import Conditioning, FloatArray
 from tone_generator import ToneGenerator, plain_conditioner
@@ -138,6 +138,7 @@ def make_bench(root: Path, *, fresh: bool = False, seed: int = 0, count: int = 4
         listener=EnergyListener(),
         corpus=Corpus(root),
         renders=Renders(root / "sounds", fresh=fresh),
+        at=lambda nfe: Voice(ToneGenerator(), "tones", Renders(root / f"sounds-{nfe}")),
         seed=seed,
         count=count,
     )

@@ -14,12 +14,15 @@ from diegetic.cli import eval as eval_command
 from diegetic.config import RATE
 from diegetic.errors import DiegeticError
 from diegetic.evaluation import NAMES
-from diegetic.evaluation.bench import Bench, Renders
-from diegetic.evaluation.entries import codec, prompts, tasks
+from diegetic.evaluation.bench import Bench, Renders, Voice
+from diegetic.evaluation.entries import codec, drift, prompts, student, switch, tasks
 from diegetic.evaluation.plots import spectrogram
 from diegetic.evaluation.prompts import SCENES, TWELVE
 from diegetic.evaluation.results import Subject
+from diegetic.generator import ChunkGenerator
+from diegetic.weights import fingerprint
 from evaluation_bench import make_bench, write_data
+from labelled_weights import labelled_weights
 from tone_generator import ToneGenerator
 
 
@@ -36,6 +39,11 @@ def opened(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     monkeypatch.setattr(prompts, "SECONDS", 0.4)
     monkeypatch.setattr(tasks, "SECONDS", 0.4)
     monkeypatch.setattr(tasks, "PIECE", 1.0)
+    monkeypatch.setattr(student, "SECONDS", 0.4)
+    monkeypatch.setattr(drift, "MINUTES", 2)
+    monkeypatch.setattr(drift, "MINUTE", 0.8)
+    monkeypatch.setattr(drift, "PIECE", 0.2)
+    monkeypatch.setattr(switch, "SECONDS", 1.0)
     benches: list[Bench] = []
 
     def open_bench(
@@ -46,7 +54,8 @@ def opened(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     ) -> Bench:
         renders = Renders(arguments.out / "sounds" / str(subject.seed), fresh=arguments.fresh)
         bench = make_bench(data, seed=subject.seed, count=arguments.count)
-        benches.append(replace(bench, renders=renders, on_progress=on_progress))
+        teacher = Voice(ToneGenerator(), "teacher", Renders(arguments.out / "sounds" / "teacher"))
+        benches.append(replace(bench, renders=renders, teacher=teacher, on_progress=on_progress))
         return benches[-1]
 
     monkeypatch.setattr(eval_command, "open_bench", open_bench)
@@ -143,6 +152,33 @@ def test_an_entry_that_fails_leaves_the_finished_ones(
     assert "the game is gone" in capsys.readouterr().err
     table = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
     assert list(table["entries"]) == ["empty"]
+
+
+def test_a_teacher_is_opened_at_32_evaluations_beside_the_weights_at_any_number(
+    data: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ai_edge_litert")
+    teacher = labelled_weights(tmp_path / "teacher", None, None)
+    parser = argparse.ArgumentParser()
+    eval_command.configure(parser)
+    words = ["--data", str(data), "--out", str(tmp_path), "--teacher", str(teacher)]
+    arguments = parser.parse_args(words)
+    subject = Subject(fingerprint(teacher), 0, 2)
+
+    def open_bench() -> Bench:
+        return eval_command.open_bench(arguments, teacher, subject, lambda *_: None)
+
+    bench = open_bench()
+    assert bench.teacher is not None
+    voices = {32: bench.teacher, 2: bench.at(2), 1: bench.at(1)}
+    for nfe, voice in voices.items():
+        assert isinstance(voice.generator, ChunkGenerator)
+        assert voice.generator.nfe == nfe
+        assert voice.renders.path("x").parent.name == f"{subject.weights}-seed0-nfe{nfe}"
+    assert bench.at(2).generator is bench.generator
+    arguments.teacher = labelled_weights(tmp_path / "student", "true", "true")
+    with pytest.raises(DiegeticError, match="--teacher must be the weights of no student"):
+        open_bench()
 
 
 def test_missing_data_is_said_with_the_command_that_makes_it(

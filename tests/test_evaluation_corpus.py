@@ -139,6 +139,7 @@ class LevelNetworks:
     """Latents are the band levels themselves, and the decoder shapes nothing."""
 
     shapes = Shapes(1, 1, 1, (1, 1, 1), 4)
+    distilled = False
 
     def analyse(self, levels: FloatArray) -> FloatArray:
         return levels.reshape(1, levels.shape[1] // 4, -1)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from diegetic.cli import shared
+from diegetic.errors import DiegeticError
 from diegetic.evaluation import NAMES
 
 if TYPE_CHECKING:
@@ -23,13 +24,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--weights", type=Path, help="folder of other weights than those shipped")
     parser.add_argument(
+        "--teacher", type=Path, help="folder of the weights that a student is compared with"
+    )
+    parser.add_argument(
         "--data", type=Path, default=Path("data"), help="folder of `diegetic data` (data)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/eval"), help="table, plots, sounds (runs/eval)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
-    parser.add_argument("--nfe", type=shared.count, default=4, help="evaluations per chunk (4)")
+    shared.add_nfe_argument(parser)
     parser.add_argument(
         "--count",
         type=shared.count,
@@ -53,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     out: Path = arguments.out
     weights = arguments.weights or WEIGHTS
-    subject = Subject(fingerprint(weights), arguments.seed, arguments.nfe)
+    subject = Subject(fingerprint(weights), arguments.seed, shared.evaluations(arguments))
     results, names = read_results(out, subject), list(dict.fromkeys(arguments.only))
     for name in names if arguments.fresh else ():
         results.entries.pop(name, None)
@@ -82,21 +86,42 @@ def open_bench(
 
     Raises:
         WeightsError: the weights are missing or damaged.
+        DiegeticError: the teacher's are those of a student.
         MediaError: nothing was built in `arguments.data`.
     """
     from diegetic.conditioning import Conditioner
     from diegetic.encoders import ImageEncoder, TextEncoder
-    from diegetic.evaluation.bench import Bench, Renders
+    from diegetic.evaluation.bench import Bench, Renders, Voice
     from diegetic.evaluation.codec import NetworksCodec
     from diegetic.evaluation.corpus import Corpus
     from diegetic.evaluation.editor import GeneratorEditor
+    from diegetic.evaluation.entries.student import TEACHER_NFE
     from diegetic.evaluation.judge import Judge
-    from diegetic.generator import load_generator
+    from diegetic.generator import ChunkGenerator, load_generator
     from diegetic.onnx_backend import OnnxNetworks
+    from diegetic.weights import fingerprint, read_distilled
+
+    def voiced(generator: ChunkGenerator, known: str) -> Voice:
+        name = f"{known}-seed{subject.seed}-nfe{generator.nfe}"
+        return Voice(
+            generator, known, Renders(arguments.out / "sounds" / name, fresh=arguments.fresh)
+        )
 
     corpus = Corpus(arguments.data)
     generator = load_generator(weights, nfe=subject.nfe)
-    name = f"{subject.weights}-seed{subject.seed}-nfe{subject.nfe}"
+    voice = voiced(generator, subject.weights)
+
+    def at(nfe: int) -> Voice:
+        if nfe == subject.nfe:
+            return voice
+        return voiced(load_generator(weights, nfe=nfe), subject.weights)
+
+    teacher: Voice | None = None
+    folder: Path | None = arguments.teacher
+    if folder is not None:
+        if read_distilled(folder):
+            raise DiegeticError(f"--teacher must be the weights of no student, got {folder}")
+        teacher = voiced(load_generator(folder, nfe=TEACHER_NFE), fingerprint(folder))
     return Bench(
         generator=generator,
         conditioner=Conditioner(TextEncoder(), ImageEncoder()),
@@ -104,7 +129,9 @@ def open_bench(
         codec=NetworksCodec(OnnxNetworks(weights)),
         listener=Judge(),
         corpus=corpus,
-        renders=Renders(arguments.out / "sounds" / name, fresh=arguments.fresh),
+        renders=voice.renders,
+        at=at,
+        teacher=teacher,
         seed=subject.seed,
         count=arguments.count,
         on_progress=on_progress,

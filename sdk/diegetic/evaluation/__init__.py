@@ -6,4 +6,18 @@ Each entry of the table is a function in `entries` that takes a `Bench` and retu
 Nothing of the runtime imports this package; it needs the `judge` extra.
 """
 
-NAMES = ("codec", "prompts", "v0", "data", "fad", "onsets", "gap", "empty", "copying", "tasks")
+NAMES = (
+    "codec",
+    "prompts",
+    "v0",
+    "data",
+    "fad",
+    "onsets",
+    "gap",
+    "empty",
+    "copying",
+    "tasks",
+    "student",
+    "drift",
+    "switch",
+)

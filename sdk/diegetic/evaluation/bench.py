@@ -1,9 +1,13 @@
 """What entries work with: networks, a listener, the built data, and the sounds made so far."""
 
+import os
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import soundfile
@@ -104,6 +108,24 @@ class Renders:
         return self._folder / f"{name}.wav"
 
 
+@dataclass(frozen=True)
+class Voice:
+    """A generator, the fingerprint of its weights, and the sounds that it has made."""
+
+    generator: Generator
+    weights: str
+    renders: Renders
+
+
+@dataclass(frozen=True)
+class Job:
+    """A sound to be made: its name, what is played, and the seed of the stream."""
+
+    name: str
+    play: Callable[[Session], FloatArray]
+    seed: int
+
+
 def _no_progress(entry: str, done: int, total: int) -> None:
     pass
 
@@ -120,6 +142,8 @@ class Bench:
         listener: the judge.
         corpus: the built data.
         renders: sounds made so far.
+        at: the same weights with another number of evaluations per chunk.
+        teacher: what a student is compared with; None where no weights of one were given.
         seed: of everything random.
         count: sounds of those entries that compare sets.
         on_progress: receives an entry's name, what is done and how much there is.
@@ -132,6 +156,8 @@ class Bench:
     listener: Listener
     corpus: Corpus
     renders: Renders
+    at: Callable[[int], Voice]
+    teacher: Voice | None = None
     seed: int = 0
     count: int = 300
     on_progress: Callable[[str, int, int], None] = field(default=_no_progress)
@@ -153,6 +179,33 @@ class Bench:
                 return play(session)
 
         return self.renders.get(name, make)
+
+    def speaking(self, voice: Voice) -> Self:
+        """This bench, with the generator and the sounds of `voice`."""
+        return replace(self, generator=voice.generator, renders=voice.renders)
+
+    def render_all(self, entry: str, jobs: Sequence[Job]) -> Iterator[FloatArray]:
+        """The sounds of `jobs` in their order, (n, 2) each, made on all cores at a time.
+
+        A sound does not depend on what is made beside it.
+        """
+        turn = threading.Lock()
+
+        def conditioner(snapshot: Snapshot) -> Conditioning:
+            with turn:  # one thread at a time may ask it
+                return self.conditioner(snapshot)
+
+        shared = replace(self, conditioner=conditioner)
+        self.on_progress(entry, 0, len(jobs))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            waiting = deque(pool.submit(shared.render, j.name, j.play, j.seed) for j in jobs)
+            try:
+                for done in range(1, len(jobs) + 1):
+                    yield waiting.popleft().result()
+                    self.on_progress(entry, done, len(jobs))
+            finally:
+                for future in waiting:
+                    future.cancel()
 
     def progress(self, entry: str, items: Sequence[T]) -> Iterator[T]:
         """Go through `items` and tell how far it is."""

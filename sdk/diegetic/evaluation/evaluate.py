@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from diegetic.evaluation.bench import Bench
-from diegetic.evaluation.entries import ENTRIES, prompts
+from diegetic.evaluation.entries import ENTRIES, Entry, prompts
 from diegetic.evaluation.plots import plot_ranks, plot_sheet
 from diegetic.evaluation.prompts import SCENES
 from diegetic.evaluation.results import Finished, Results
@@ -24,7 +24,8 @@ def evaluate(
 ) -> Results:
     """Run the entries `names` that `results` lacks; write table and plots after each.
 
-    An entry is run again if a row of it was skipped, or it was asked for another count of sounds.
+    An entry is run again if a row of it was skipped, or it was asked for another count of sounds
+    or another teacher.
 
     Raises:
         DiegeticError: something is missing or cannot be written; finished entries are kept.
@@ -32,15 +33,23 @@ def evaluate(
     results = replace(results, machine=machine(), entries=dict(results.entries))
     for name in names:
         entry, known = ENTRIES[name], results.entries.get(name)
-        if known is not None and known.whole and (known.count == bench.count or not entry.counted):
+        if known is not None and _holds(known, entry, bench):
             continue
         begin = clock()
         rows = entry.run(bench)
-        results.entries[name] = Finished(rows, bench.count, clock() - begin)
+        teacher = bench.teacher.weights if entry.taught and bench.teacher else ""
+        results.entries[name] = Finished(rows, bench.count, clock() - begin, teacher)
         results.write(folder)
         if name in (prompts.SCENES_NAME, prompts.TWELVE_NAME):
             _plot(bench, results, name, folder)
     return results
+
+
+def _holds(known: Finished, entry: Entry, bench: Bench) -> bool:
+    """Whether what is known of `entry` is what `bench` would find."""
+    counted = not entry.counted or known.count == bench.count
+    other = entry.taught and bench.teacher is not None and known.teacher != bench.teacher.weights
+    return known.whole and counted and not other
 
 
 def _plot(bench: Bench, results: Results, name: str, folder: Path) -> None:

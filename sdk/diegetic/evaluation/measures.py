@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from diegetic.config import RATE
+from diegetic.mixer.loudness import ABSOLUTE_GATE, HOP, Meter
 from diegetic.snapshot import FloatArray
 
 Values = NDArray[np.float64]
@@ -40,6 +41,28 @@ def cosines(a: FloatArray, b: FloatArray) -> Values:
     x, y = a.astype(np.float64), b.astype(np.float64)
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     return np.asarray((x * y).sum(1) / np.maximum(lengths, 1e-12))
+
+
+def spread(embeddings: FloatArray) -> float:
+    """Mean cosine distance of every two of the embeddings (N > 1, D)."""
+    first, second = np.triu_indices(len(embeddings), 1)
+    return float(1 - cosines(embeddings[first], embeddings[second]).mean())
+
+
+def loudness(samples: FloatArray) -> float:
+    """Integrated loudness (LUFS, ITU-R BS.1770-5) of (n, 2); silence is the gate, -70."""
+    meter = Meter(window=max(1, len(samples) // HOP))
+    meter.push(samples.T)
+    return max(meter.integrated, ABSOLUTE_GATE)
+
+
+def centroid(samples: FloatArray) -> float:
+    """Centroid (Hz) of the mean magnitude spectrum of (n, 2), mid of both; silence is at 0."""
+    mono = np.pad(samples.mean(1), (0, max(0, _MEL_WINDOW - len(samples))))
+    frames = np.lib.stride_tricks.sliding_window_view(mono, _MEL_WINDOW)[::_MEL_HOP]
+    mean = np.abs(rfft(frames * np.hanning(_MEL_WINDOW).astype(np.float32))).mean(0)
+    frequencies = np.arange(len(mean)) * RATE / _MEL_WINDOW
+    return float((mean * frequencies).sum() / max(float(mean.sum()), 1e-9))
 
 
 def frechet(a: FloatArray, b: FloatArray) -> float:

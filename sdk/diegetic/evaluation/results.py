@@ -37,11 +37,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Finished:
-    """The rows of an entry, how many sounds were asked for, and how long it took (s)."""
+    """The rows of an entry, how many sounds were asked for, and how long it took (s).
+
+    `teacher` is the fingerprint of the weights that it compares with, "" where there are none.
+    """
 
     rows: tuple[Row, ...]
     count: int
     seconds: float
+    teacher: str = ""
 
     @property
     def whole(self) -> bool:
@@ -70,6 +74,7 @@ class Results:
                 name: {
                     "count": done.count,
                     "seconds": round(done.seconds, 2),
+                    "teacher": done.teacher,
                     "rows": [row.as_json() for row in done.rows],
                 }
                 for name, done in self._in_order()
@@ -147,7 +152,7 @@ def _finished(saved: Mapping[str, Any]) -> Finished:
     rows = tuple(
         row_from_json({k: v for k, v in r.items() if k != "verdict"}) for r in saved["rows"]
     )
-    return Finished(rows, saved["count"], saved["seconds"])
+    return Finished(rows, saved["count"], saved["seconds"], saved.get("teacher", ""))
 
 
 def _cells(row: Row, seconds: float | None) -> tuple[str, ...]:

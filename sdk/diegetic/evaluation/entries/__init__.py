@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from diegetic.evaluation.bench import Bench
 from diegetic.evaluation.entries import (
     codec,
+    drift,
     empty,
     gap,
     heldout,
     onsets,
     prompts,
     retrieval,
+    student,
+    switch,
     tasks,
 )
 from diegetic.evaluation.rows import Row
@@ -19,10 +22,11 @@ from diegetic.evaluation.rows import Row
 
 @dataclass(frozen=True)
 class Entry:
-    """`run` gives the rows; `counted` tells that they depend on the bench's count."""
+    """`run` gives the rows, which depend on the bench's count (`counted`), teacher (`taught`)."""
 
     run: Callable[[Bench], tuple[Row, ...]]
     counted: bool = False
+    taught: bool = False
 
 
 ENTRIES = {
@@ -36,4 +40,7 @@ ENTRIES = {
     empty.NAME: Entry(empty.run),
     heldout.COPYING_NAME: Entry(heldout.run_copying, counted=True),
     tasks.NAME: Entry(tasks.run),
+    student.NAME: Entry(student.run, counted=True, taught=True),
+    drift.NAME: Entry(drift.run),
+    switch.NAME: Entry(switch.run),
 }

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from diegetic.config import RATE
-from diegetic.evaluation.bench import Bench, say
+from diegetic.evaluation.bench import Bench, Job, say
 from diegetic.evaluation.copies import nearest
 from diegetic.evaluation.corpus import Clip
 from diegetic.evaluation.measures import frechet
@@ -21,7 +21,7 @@ COPIES, LEAST_COPIED = 24, 0.5  # training sounds that are decoded; s
 
 def run_fad(bench: Bench) -> tuple[Row, ...]:
     """FAD of what captions give against the real sounds, and that of the codec on the same ones."""
-    clips = _clips(bench)
+    clips = captioned(bench)
     true = bench.embeddings(clip.audio for clip in clips)
     decoded = bench.embeddings(
         bench.codec.reconstruct(clip.audio, bench.stream_seed(number))
@@ -45,7 +45,7 @@ def run_copying(bench: Bench) -> tuple[Row, ...]:
     For scale, the same of real held-out sounds, which are no copies, and of training sounds decoded
     at half their level, which are: the codec's noise is its own, so they do not reach 1.
     """
-    clips = _clips(bench)
+    clips = captioned(bench)
     size = round(SECONDS * RATE)
     made = [bench.codec.encode(sound[:size]) for sound in _made(bench, COPYING_NAME, clips)]
     real = [bench.codec.encode(_padded(clip.audio, size)) for clip in clips]
@@ -83,18 +83,24 @@ def run_copying(bench: Bench) -> tuple[Row, ...]:
     )
 
 
-def _clips(bench: Bench) -> list[Clip]:
+def captioned(bench: Bench) -> list[Clip]:
+    """The held-out sounds whose captions are said: `bench.count` of them, or as many as there are.
+
+    Those of a smaller count are the first of these.
+    """
     return bench.corpus.clips("heldout", bench.count, bench.seed, SHORTEST, SECONDS)
+
+
+def said(bench: Bench, number: int, clip: Clip) -> Job:
+    """Four seconds of the caption of `clip`, the one of that number."""
+    return Job(f"heldout/{number:04}", say(clip.caption, SECONDS), bench.stream_seed(number))
 
 
 def _made(bench: Bench, entry: str, clips: list[Clip]) -> list[FloatArray]:
     """Four seconds of each caption; both entries use the same ones."""
-    return [
-        bench.render(
-            f"heldout/{number:04}", say(clip.caption, SECONDS), seed=bench.stream_seed(number)
-        )
-        for number, clip in enumerate(bench.progress(entry, clips))
-    ]
+    return list(
+        bench.render_all(entry, [said(bench, number, clip) for number, clip in enumerate(clips)])
+    )
 
 
 def _padded(audio: FloatArray, size: int) -> FloatArray:
