@@ -73,6 +73,11 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["inpaint", "a.wav", "-o", "x.wav", "--start", "1", "--end", "later"],
         ["sonify", "a.mp4", "-o", "x.mp4", "--layers", "drums"],
         ["serve", "--device", "1", "--no-device"],
+        ["serve", "--max-sessions", "0"],
+        ["serve", "--max-sessions", "257"],
+        ["serve", "--max-sessions", "many"],
+        ["serve", "--compute", "tpu"],
+        ["record", "a.dgt", "--max-sessions", "2"],
     ],
 )
 def test_a_wrong_command_line_is_a_usage_error(words: list[str]) -> None:
@@ -347,6 +352,8 @@ def test_doctor_is_content_with_a_machine_that_makes_sound(
     assert cli.main(["doctor"]) == 0
     shown = capsys.readouterr().out
     assert "onnxruntime" in shown
+    assert "GPU" in shown
+    assert "many sessions" in shown
     assert "sound can be made" in shown
 
 
@@ -371,6 +378,8 @@ STATUS = ServerStatus(
     engine="ViZDoom",
     prompt="rain on a tin roof",
     rtf_p95=0.71,
+    chunk_ms_p99=44.0,
+    stages_ms_p99={"generate": 40.0},
     knob_to_ear_ms_p50=251.0,
     event_to_ear_ms_p50=20.0,
     buffered_ms=240.0,
@@ -420,6 +429,8 @@ def test_the_status_tells_of_errors_and_of_waiting() -> None:
 
 
 def test_recordings_do_not_overwrite_each_other(tmp_path: Path) -> None:
-    first = serve._free_name(tmp_path)
+    first, second = (next(serve.free_names(tmp_path)) for _ in range(2))
+    assert first == second
     first.write_bytes(b"")
-    assert serve._free_name(tmp_path) != first
+    names = serve.free_names(tmp_path)
+    assert len({first, next(names), next(names)}) == 3  # also before the file is there

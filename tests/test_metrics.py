@@ -56,3 +56,16 @@ def test_threads_may_add_at_the_same_time() -> None:
         metrics.summary()
     assert metrics.counts()["frames"] == 8000
     assert len(metrics.knob_to_ear_values_ms()) == 8000
+
+
+def test_the_newest_few_are_enough_for_a_look() -> None:
+    metrics = Metrics()
+    for value in range(100):
+        metrics.add_chunk({"generate": float(value)}, hop=0.1)
+        metrics.add_stages({"wait": float(value)})
+    assert metrics.chunk_ms(newest=3)["p50"] == 98.0
+    assert metrics.stages_ms(newest=1) == {
+        stage: {"p50": 99.0, "p95": 99.0, "p99": 99.0} for stage in ("generate", "wait")
+    }
+    assert metrics.counts() == {"chunks": 100}  # a stage alone is no chunk of a stream
+    assert metrics.chunk_ms(newest=1000) == metrics.chunk_ms()

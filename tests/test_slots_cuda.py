@@ -13,7 +13,8 @@ import torch
 from diegetic.config import StreamConfig
 from diegetic.generator import WEIGHTS, ChunkGenerator
 from diegetic.networks import FloatArray
-from diegetic.slots.engine import SlotEngine, SlotState, Work
+from diegetic.slots.engine import SlotEngine, SlotState
+from diegetic.slots.work import Work
 from diegetic.snapshot import Conditioning, null_conditioning
 from diegetic.torch_backend import TorchNetworks
 

@@ -19,15 +19,6 @@ from diegetic_bridge.messages import (
 )
 
 
-@dataclass(frozen=True)
-class WelcomeInfo:
-    """What an opened session tells its engine; the fields are those of `Welcome`."""
-
-    rate: int = 48_000
-    latency_ms: float = 0.0
-    pcm: bool = False
-
-
 class Ear(Protocol):
     """The part of a `Handler` that hears what is said in a session."""
 
@@ -60,6 +51,21 @@ class Ear(Protocol):
 
     def on_frame(self, message: Frame, at: float, /) -> None:
         """The newest picture; older ones that came with it are left out."""
+
+
+@dataclass(frozen=True)
+class WelcomeInfo:
+    """What an opened session tells its engine, the fields of `Welcome`, and who listens to it.
+
+    Attributes:
+        ear: hears what is said in this session; None is the handler itself, which then cannot tell
+            one session from another.
+    """
+
+    rate: int = 48_000
+    latency_ms: float = 0.0
+    pcm: bool = False
+    ear: Ear | None = None
 
 
 class Handler(Ear, Protocol):

@@ -3,11 +3,13 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 
 import zmq
+from msgspec.structs import replace
 
-from diegetic_bridge.handler import Handler, deliver
+from diegetic_bridge.handler import Ear, Handler, deliver
 from diegetic_bridge.messages import (
     Error,
     Frame,
@@ -18,12 +20,21 @@ from diegetic_bridge.messages import (
     encode,
     invalid,
 )
-from diegetic_bridge.protocol import Close, Connection, Counts, Deliver, Effect, Open, Reply
+from diegetic_bridge.protocol import (
+    Close,
+    Connection,
+    Counts,
+    Deliver,
+    Effect,
+    Health,
+    Open,
+    Reply,
+)
 
 logger = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 0.01  # a flood must not keep frames, replies and sound waiting
-_MAX_SESSIONS = 64
+_MAX_SESSIONS = 256
 _INTERNAL = Error("internal", "message", "the server failed on this; its log says why")
 
 
@@ -44,6 +55,7 @@ class Receiver:
         self._grace = timeout / 2
         self._counts = counts
         self._open: dict[bytes, Connection] = {}
+        self._ears: dict[bytes, Ear] = {}
         self._frames: dict[bytes, Deliver] = {}
         self._unreachable: dict[bytes, float] = {}
 
@@ -68,10 +80,21 @@ class Receiver:
             if ack is not None and self._send(peer, ack):
                 connection.acknowledged()
 
-    def probe(self, status: Status, now: float) -> None:
-        """Send `status` to everyone; close the sessions of those who have been away too long."""
+    @property
+    def peers(self) -> set[bytes]:
+        """Who has a session."""
+        return set(self._open)
+
+    def probe(
+        self, status: Status, now: float, healths: Mapping[bytes, Health] | None = None
+    ) -> None:
+        """Send `status` to everyone, with what is in `healths` of the peer's own session.
+
+        The sessions of those who have been away too long are closed.
+        """
+        own = {} if healths is None else healths
         for peer in list(self._open):
-            self._send(peer, status)
+            self._send(peer, replace(status, **asdict(own[peer])) if peer in own else status)
             if now - self._unreachable.get(peer, now) >= self._grace:
                 self._end(peer, "the engine has vanished")
 
@@ -140,13 +163,14 @@ class Receiver:
             self._send(peer, connection.refuse(_INTERNAL).message)
         else:
             self._open[peer] = connection
+            self._ears[peer] = info.ear or self._handler
             logger.info("session opened for %s", hello.engine or "an engine")
             welcome = connection.accept(uuid.uuid4().hex, info.rate, info.latency_ms, info.pcm)
             self._send(peer, welcome.message)
 
     def _deliver(self, peer: bytes, effect: Deliver) -> None:
         try:
-            deliver(self._handler, effect.message, effect.at)
+            deliver(self._ears[peer], effect.message, effect.at)
         except ValueError as error:
             self._counts.errors += 1
             self._send(peer, invalid(error, "rejected"))
@@ -163,6 +187,7 @@ class Receiver:
     def _end(self, peer: bytes, reason: str) -> None:
         self._show(peer)
         connection = self._open.pop(peer)
+        del self._ears[peer]
         connection.close()
         self._unreachable.pop(peer, None)
         logger.info("session closed: %s", reason)

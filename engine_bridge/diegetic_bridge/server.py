@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 _RECEIVE_QUEUE = 64  # messages per peer in our memory; the rest waits in the engine
 _SEND_QUEUE = 256
-_PCM_QUEUE = 256  # pieces of sound that wait for the receive thread
+_PCM_QUEUE = 256  # pieces of sound that wait for the receive thread, of one engine
 _LINGER_MS = 100  # the last acknowledgements: without them their events would come again
 _JOIN_SECONDS = 5.0
 _HANDSHAKE_MS = 10_000  # a connection that has not greeted by then is cut
@@ -74,7 +74,8 @@ class BridgeServer:
         self._door: Door | None = None
         self._counts = Counts()
         self._health = Health()
-        self._pcm: deque[tuple[bytes, Pcm]] = deque(maxlen=_PCM_QUEUE)
+        self._healths: dict[bytes, Health] = {}
+        self._pcm: dict[bytes, deque[Pcm]] = {}
         self._status_due = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -138,6 +139,7 @@ class BridgeServer:
     def send_status(
         self,
         *,
+        peer: str | None = None,
         rtf: float = 0.0,
         underruns: int = 0,
         bank_ready: int = 0,
@@ -145,8 +147,15 @@ class BridgeServer:
         events_missed: int = 0,
         events_late: int = 0,
     ) -> None:
-        """Tell every engine the counts and these numbers now; they also go out every second."""
-        self._health = Health(rtf, underruns, bank_ready, bank_wanted, events_missed, events_late)
+        """Tell engines the counts and these numbers now; they also go out every second.
+
+        The numbers are those of `peer`'s session; None is of everyone who has none of their own.
+        """
+        health = Health(rtf, underruns, bank_ready, bank_wanted, events_missed, events_late)
+        if peer is None:
+            self._health = health
+        else:
+            self._healths[bytes.fromhex(peer)] = health
         self._status_due.set()
         if self._thread is not None:
             self._waker.ring()
@@ -156,7 +165,7 @@ class BridgeServer:
 
         Pieces that the receive thread cannot keep up with are lost, the oldest first.
         """
-        self._pcm.append((bytes.fromhex(peer), block))
+        self._pcm.setdefault(bytes.fromhex(peer), deque(maxlen=_PCM_QUEUE)).append(block)
         if self._thread is not None:
             self._waker.ring()
 
@@ -197,13 +206,15 @@ class BridgeServer:
                 if self._door is not None:
                     self._door.attend()
                 receiver.drain()
-                while self._pcm:
-                    receiver.pass_on(*self._pcm.popleft())
+                for peer, pieces in list(self._pcm.items()):
+                    while pieces:
+                        receiver.pass_on(peer, pieces.popleft())
                 now = time.monotonic()  # the pace of house-keeping is no business of `clock`
                 if self._status_due.is_set() or now >= probe_at:
                     self._status_due.clear()
                     probe_at = now + interval
-                    receiver.probe(self.status, now)
+                    receiver.probe(self.status, now, self._healths.copy())
+                    self._forget(receiver.peers)
         except Exception:
             logger.exception("the receive thread failed; nothing is heard any more")
         finally:
@@ -213,3 +224,10 @@ class BridgeServer:
                 self._door.close()
             self._router.close(linger=_LINGER_MS)
             self._context.term()
+
+    def _forget(self, peers: set[bytes]) -> None:
+        """Keep nothing of engines that are not among `peers`."""
+        for peer in self._healths.keys() - peers:
+            self._healths.pop(peer, None)
+        for peer in self._pcm.keys() - peers:
+            self._pcm.pop(peer, None)

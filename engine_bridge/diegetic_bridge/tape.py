@@ -16,7 +16,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from diegetic_bridge.handler import Handler, WelcomeInfo, deliver
+from diegetic_bridge.handler import Ear, Handler, WelcomeInfo, deliver
 from diegetic_bridge.messages import MAX_PART_BYTES, Frame, Hello, Said
 from diegetic_bridge.messages.fields import Side
 from diegetic_bridge.pixels import to_rgb
@@ -193,18 +193,20 @@ class Recorder:
         self, handler: Handler, tape: TapeWriter, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._handler = handler
+        self._ear: Ear = handler
         self._tape = tape
         self._clock = clock
 
     def on_open(self, hello: Hello, peer: str) -> WelcomeInfo:
         now = self._clock()
         info = self._handler.on_open(hello, peer)
+        self._ear = info.ear or self._handler
         self._tape.hear(hello, now, now)
-        return info
+        return replace(info, ear=None)
 
     def _pass_on(self, message: Said | Frame, at: float) -> None:
         self._tape.hear(message, self._clock(), at)
-        deliver(self._handler, message, at)
+        deliver(self._ear, message, at)
 
     on_prompt = on_layers = on_parameter = on_switch = on_event = _pass_on
     on_bus = on_push_snapshot = on_pop_snapshot = on_listener = on_frame = _pass_on

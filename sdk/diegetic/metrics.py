@@ -1,11 +1,13 @@
 """How long things took and how often they happened: plain arrays, no histograms.
 
 Any thread may add; memory is bounded: a series keeps its newest 65,536 values (three hours of
-chunks).
+chunks). What is looked at while a stream plays can ask for the newest few alone.
 """
 
 import threading
 from collections import Counter, deque
+from collections.abc import Mapping
+from itertools import islice
 
 import numpy as np
 
@@ -30,12 +32,17 @@ class Metrics:
     def add_chunk(self, stages_ms: dict[str, float], hop: float) -> None:
         """Note one chunk: milliseconds per stage, and the `hop` (s) of sound that they made."""
         total = sum(stages_ms.values())
+        self.add_stages(stages_ms)
         with self._lock:
-            for stage, milliseconds in stages_ms.items():
-                self._stages.setdefault(stage, deque(maxlen=KEEP)).append(milliseconds)
             self._chunk_ms.append(total)
             self._rtf.append(total / 1000 / hop)
             self._counts["chunks"] += 1
+
+    def add_stages(self, stages_ms: Mapping[str, float]) -> None:
+        """Note milliseconds per stage of something that is no chunk of one stream."""
+        with self._lock:
+            for stage, milliseconds in stages_ms.items():
+                self._stages.setdefault(stage, deque(maxlen=KEEP)).append(milliseconds)
 
     def add_knob_to_ear(self, seconds: float) -> None:
         """Note the delay between an engine's send and the first changed sample at the device."""
@@ -56,27 +63,27 @@ class Metrics:
         with self._lock:
             return dict(self._counts)
 
-    def rtf(self) -> Summary:
+    def rtf(self, newest: int = KEEP) -> Summary:
         """Return p50, p95, p99 of compute time / audio time per chunk."""
-        return self._percentiles(self._rtf)
+        return self._percentiles(self._rtf, newest)
 
-    def chunk_ms(self) -> Summary:
+    def chunk_ms(self, newest: int = KEEP) -> Summary:
         """Return p50, p95, p99 of the compute time of a chunk."""
-        return self._percentiles(self._chunk_ms)
+        return self._percentiles(self._chunk_ms, newest)
 
-    def knob_to_ear_ms(self) -> Summary:
+    def knob_to_ear_ms(self, newest: int = KEEP) -> Summary:
         """Return p50, p95, p99; see `add_knob_to_ear`."""
-        return self._percentiles(self._knob_to_ear_ms)
+        return self._percentiles(self._knob_to_ear_ms, newest)
 
-    def event_to_ear_ms(self) -> Summary:
+    def event_to_ear_ms(self, newest: int = KEEP) -> Summary:
         """Return p50, p95, p99; see `add_event_to_ear`."""
-        return self._percentiles(self._event_to_ear_ms)
+        return self._percentiles(self._event_to_ear_ms, newest)
 
-    def stages_ms(self) -> dict[str, Summary]:
+    def stages_ms(self, newest: int = KEEP) -> dict[str, Summary]:
         """Return p50, p95, p99 of each stage."""
         with self._lock:
             stages = dict(self._stages)
-        return {stage: self._percentiles(values) for stage, values in stages.items()}
+        return {stage: self._percentiles(values, newest) for stage, values in stages.items()}
 
     def rtf_values(self) -> list[float]:
         """Return the factor of each chunk, oldest first."""
@@ -99,9 +106,11 @@ class Metrics:
             flat |= {f"{name}_{key}": value for key, value in percentiles.items()}
         return flat | {"stages": self.stages_ms(), "counts": self.counts()}
 
-    def _percentiles(self, values: deque[float]) -> Summary:
+    def _percentiles(self, values: deque[float], newest: int) -> Summary:
         with self._lock:
-            array = np.array(values)
+            array = np.array(
+                values if newest >= len(values) else [*islice(reversed(values), newest)]
+            )
         if not array.size:
             return {}
         found = np.percentile(array, PERCENTILES)

@@ -38,7 +38,9 @@ class Error(Struct, frozen=True, tag="error"):
 
 
 class Status(Struct, frozen=True, tag="status"):
-    """Counts since the server started, and how it is doing; sent about once a second.
+    """Counts of all engines since the server started, and how this session's sound is doing.
+
+    Sent about once a second.
 
     Attributes:
         frames: good frames received, of which `frames_conflated` made way for a newer one.

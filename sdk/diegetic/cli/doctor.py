@@ -74,6 +74,7 @@ def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
     yield from weight_checks(PACKAGE)
     yield _guarded("first sound", lambda: _first_sound(arguments))
     yield _audio()
+    yield from card_checks()
     for extra, needs in EXTRAS.items():
         yield _extra(extra, needs)
 
@@ -126,7 +127,7 @@ def _first_sound(arguments: argparse.Namespace) -> Check:
     finding = (
         f"{ENGINES[arguments.backend]}: loaded and sounding after {cold:.1f} s; "
         f"then {hop * 1000:.0f} ms of sound in {took:.0f} ms "
-        f"(RTF {took / 1000 / hop:.2f}, {arguments.nfe} evaluations)"
+        f"(RTF {took / 1000 / hop:.2f}, {shared.evaluations(arguments)} evaluations)"
     )
     remedy = "" if took / 1000 < hop else "this is slower than real time: try a smaller --nfe"
     return Check("first sound", "good", finding, remedy)
@@ -144,6 +145,20 @@ def _audio() -> Check:
     output = choose_output()
     state: State = "good" if output.audible else "optional"
     return Check("audio", state, f"{count} outputs; would use: {output.description}")
+
+
+def card_checks() -> Iterator[Check]:
+    """What there is for many sessions on one card, what they would run on, and why."""
+    from diegetic.slots.card import card_facts, why_no_cuda
+
+    for fact in card_facts():
+        yield Check(fact.name, "good" if fact.use else "optional", fact.finding, fact.remedy)
+    if why_no_cuda() is None:
+        finding = "on the GPU, in batches, by torch's own attention in CUDA graphs, bfloat16"
+        yield Check("many sessions", "good", finding)
+    else:
+        finding = "on the processor, by ONNX Runtime, one chunk after another"
+        yield Check("many sessions", "optional", finding)
 
 
 def _extra(name: str, needs: tuple[str, ...]) -> Check:

@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="RATE",
         help=f"frames kept per second, at most ({FRAME_RATE:g})",
     )
-    serve.configure(parser)
+    serve.configure_server(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

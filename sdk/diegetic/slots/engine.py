@@ -13,7 +13,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, get_args
@@ -23,21 +23,19 @@ import torch
 
 from diegetic.config import StreamConfig
 from diegetic.errors import DiegeticError
-from diegetic.flow import Solver, solver, student_solver
+from diegetic.flow import Solver, solver, student_solver, usual_evaluations
 from diegetic.generator import WEIGHTS
 from diegetic.networks import FloatArray
 from diegetic.slots.chunk import ChunkMaker
 from diegetic.slots.lanes import Lanes, buckets_for
 from diegetic.slots.noise import NoiseAhead
 from diegetic.slots.pages import BLANK, SCRAP, Page, PagePool
+from diegetic.slots.work import MOST_SESSIONS, Made, Progress, Work
 from diegetic.snapshot import MAX_GUIDANCE, MIN_GUIDANCE, Conditioning, null_conditioning
 from diegetic.torch_backend import load_modules
+from diegetic.weights import read_distilled
 
 DType = Literal["auto", "float32", "bfloat16"]
-Progress = Callable[[str, int, int], None]
-"""Is told what is being warmed up, how much is done, and of how much."""
-
-MOST_SESSIONS = 256
 _NOISE_THREADS = 8
 _FIELDS = ("words", "frames", "values", "times", "present")
 _NULL = null_conditioning()
@@ -72,36 +70,19 @@ class SlotState:
     said: Said
 
 
-@dataclass(frozen=True, eq=False)
-class Work:
-    """One session's next chunk; `nfe` None is the engine's first."""
-
-    state: SlotState
-    conditioning: Conditioning
-    nfe: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Made:
-    """`chunk` (config.chunk_samples, 2) and the state after its hop."""
-
-    chunk: FloatArray
-    state: SlotState
-
-
 class SlotEngine:
     """Makes chunks for up to `sessions` sessions; any thread may call it, one is served at a time.
 
     Args:
         weights: folder with the weights; those that are shipped, unless given.
         config: lengths of all streams.
-        nfe: network evaluations per chunk that sessions may ask for, the usual one first.
+        nfe: network evaluations per chunk that sessions may ask for, the usual one first; as for
+            `ChunkGenerator`.
         sessions: that are to be served.
         kept: states of a session that are held at a time; enough for a live one, unless given.
         device: "cpu", "cuda" or "cuda:N".
         dtype: of weights, keys and values; `auto` is bfloat16 on a GPU and float32 elsewhere.
         graphs: hold chunks in CUDA graphs, one a bucket; the CPU has none.
-        distilled: whether the transformer is a student.
         progress: is told of the warm-up, which is over when the engine is made.
 
     Raises:
@@ -114,18 +95,21 @@ class SlotEngine:
         weights: Path | None = None,
         *,
         config: StreamConfig | None = None,
-        nfe: Sequence[int] = (4,),
+        nfe: Sequence[int] | None = None,
         sessions: int = 8,
         kept: int | None = None,
         device: str = "cpu",
         dtype: DType = "auto",
         graphs: bool = True,
-        distilled: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self.config = StreamConfig() if config is None else config
         if not 1 <= sessions <= MOST_SESSIONS:
             raise DiegeticError(f"sessions must be in 1 .. {MOST_SESSIONS}, got {sessions}")
+        folder = WEIGHTS if weights is None else weights
+        distilled = read_distilled(folder)
+        if nfe is None:
+            nfe = (usual_evaluations(distilled),)
         if not nfe or min(nfe) < 1:
             raise DiegeticError(f"nfe must be one or more numbers from 1 on, got {tuple(nfe)}")
         if self.config.prefix_latents < self.config.hop_latents:
@@ -148,7 +132,7 @@ class SlotEngine:
         self._states = PagePool(held, "state")
         self._texts = PagePool(held, "conditioning")
         try:
-            self._load(WEIGHTS if weights is None else weights, graphs, progress)
+            self._load(folder, graphs, progress)
         except torch.OutOfMemoryError as error:
             raise DiegeticError(
                 f"{self.device} has too little memory for {sessions} sessions: {error}"
@@ -161,6 +145,10 @@ class SlotEngine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def state_type(self) -> type[SlotState]:
+        return SlotState
 
     def close(self) -> None:
         """Let go of the threads that make noise."""
@@ -188,7 +176,7 @@ class SlotEngine:
         made = self.step([Work(state, conditioning)])[0]
         return made.chunk, made.state
 
-    def step(self, work: Sequence[Work]) -> list[Made]:
+    def step(self, work: Sequence[Work[SlotState]]) -> list[Made[SlotState]]:
         """Make the next chunk of every session in `work`; no state is modified.
 
         Those with the same NFE are made together, `buckets` at a time.
@@ -203,7 +191,7 @@ class SlotEngine:
             start = time.perf_counter()
             said = self._say(work)
             spoken = time.perf_counter()
-            made: dict[int, Made] = {}
+            made: dict[int, Made[SlotState]] = {}
             self.stages_ms = {"conditioning": (spoken - start) * 1000, "noise": 0.0, "chunk": 0.0}
             for nfe, way in self._solvers.items():
                 group = [k for k, entry in enumerate(work) if (entry.nfe or self.nfe) == nfe]
@@ -216,7 +204,7 @@ class SlotEngine:
         """Return when the noise of all next chunks is made."""
         self._noise.wait()
 
-    def check(self, entry: Work) -> None:
+    def check(self, entry: Work[SlotState]) -> None:
         """Refuse what would fail on the device, where errors are hard to read.
 
         Raises:
@@ -277,7 +265,7 @@ class SlotEngine:
             return count
         return next(bucket for bucket in self.buckets if bucket >= count)
 
-    def _say(self, work: Sequence[Work]) -> list[Said]:
+    def _say(self, work: Sequence[Work[SlotState]]) -> list[Said]:
         """Write to pages what was not said before; return what every session says."""
         said: list[Said] = []
         fresh: dict[int, Said] = {}
@@ -302,8 +290,12 @@ class SlotEngine:
         return said
 
     def _make(
-        self, part: Sequence[int], work: Sequence[Work], said: Sequence[Said], way: Solver
-    ) -> dict[int, Made]:
+        self,
+        part: Sequence[int],
+        work: Sequence[Work[SlotState]],
+        said: Sequence[Said],
+        way: Solver,
+    ) -> dict[int, Made[SlotState]]:
         """Make the chunks of one batch: `part` are places in `work`."""
         start = time.perf_counter()
         rows, bucket = self._lanes.chunk, self._bucket(len(part))
