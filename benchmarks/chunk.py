@@ -20,7 +20,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from diegetic import report
 from diegetic.config import StreamConfig
-from diegetic.slots.engine import MOST_SESSIONS, SlotEngine
+from diegetic.slots.engine import SlotEngine
+from diegetic.slots.work import MOST_SESSIONS
 from session_table import (
     Batches,
     Row,

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from diegetic import report
-from diegetic.slots.engine import SlotEngine, Work
+from diegetic.slots.engine import SlotEngine
+from diegetic.slots.work import Work
 from diegetic.snapshot import DEFAULT_GUIDANCE, TEXT_DIM, Conditioning, null_conditioning
 
 CHANGING = 4  # every round one session of so many says something new

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diegetic.conditioning import Conditioner
+from diegetic.conditioning import BLACK, Conditioner
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.snapshot import (
     BLEND_TOKENS,
+    DEFAULT_GUIDANCE,
     EVENT_SLOTS,
     EVENT_TOKENS,
     FRAME_SLOTS,
@@ -139,8 +140,8 @@ def test_nothing_said_is_the_prompt_silence(
     conditioner: Conditioner, text: TextEncoder, nothing: Snapshot
 ) -> None:
     out = conditioner(nothing)
-    assert_same(out, conditioner.silence(guidance=3.0))
-    assert_same(out, conditioner(Snapshot(0.0, 1.0, prompt="silence", guidance=3.0)))
+    assert_same(out, conditioner.silence())
+    assert_same(out, conditioner(Snapshot(0.0, 1.0, prompt="silence")))
     np.testing.assert_array_equal(out.words[0], text.encode("silence")[0])
     assert out.present.any()
 
@@ -152,6 +153,15 @@ def test_one_thing_is_enough_to_break_the_silence(conditioner: Conditioner) -> N
         (Snapshot(T0, T1, frames=(frame(T0),)), FRAME_0),
     ):
         assert np.flatnonzero(conditioner(snapshot).present).tolist() == [slot]
+
+
+def test_a_black_frame_shows_nothing(conditioner: Conditioner) -> None:
+    black, shown = frame(T0 - 0.2, shade=BLACK), frame(T0)
+    nothing = conditioner(Snapshot(T0, T1, guidance=5.0))
+    assert_same(conditioner(Snapshot(T0, T1, frames=(black,), guidance=5.0)), nothing)
+    assert nothing.guidance == DEFAULT_GUIDANCE  # silence needs no more
+    both = conditioner(Snapshot(T0, T1, frames=(black, shown)))
+    assert_same(both, conditioner(Snapshot(T0, T1, frames=(shown,))))
 
 
 def test_the_answer_is_the_callers_own(conditioner: Conditioner) -> None:
@@ -192,7 +202,7 @@ def test_of_many_events_the_latest_are_seen_in_order_of_time(conditioner: Condit
 def test_a_frame_is_encoded_once_while_it_is_visible(
     conditioner: Conditioner, image: CountingImageEncoder
 ) -> None:
-    frames = [frame(T0 + 0.2 * index, shade=index) for index in range(10)]
+    frames = [frame(T0 + 0.2 * index, shade=20 + index) for index in range(10)]
     for index in range(len(frames)):
         visible = tuple(frames[max(0, index - 3) : index + 1])
         conditioner(Snapshot(T0, T1, frames=visible))

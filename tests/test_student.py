@@ -13,33 +13,26 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from diegetic.config import LATENT_DIM, StreamConfig
 from diegetic.errors import DiegeticError, WeightsError
-from diegetic.flow import student_solver
+from diegetic.flow import STUDENT_WAYS, student_solver
 from diegetic.generator import ChunkGenerator, position_noise
 from diegetic.model.decoder import Decoder
 from diegetic.model.dit import DiT
 from diegetic.snapshot import (
-    BLEND_SLOTS,
     FRAME_DIM,
     FRAME_SLOTS,
-    LAYER_SLOTS,
-    PARAMETER_SLOTS,
     SLOTS,
-    SWITCH_SLOTS,
     TEXT_DIM,
-    TEXT_SLOTS,
     WORD_SLOTS,
     Conditioning,
 )
 from diegetic.torch_backend import TorchNetworks
 from diegetic.training import loop, rollout, student
-from diegetic.training.alignment import AlignedDiT
-from diegetic.training.dataset import CHUNKS, EVENTS, FRAMES, NONE, Batch, SceneArrays, Tables
-from diegetic.training.draft import LATENTS, save_scenes
+from diegetic.training.dataset import CHUNKS, Batch
+from diegetic.training.draft import LATENTS
 from diegetic.training.group import Group
 from diegetic.training.parallel import Layout, layout
 from diegetic.training.rollout import Rollout, Stretch, roll_out, stretch, velocity_of
 from diegetic.training.student import (
-    EVALUATIONS,
     StudentTraining,
     drawn_guidance,
     jump_loss,
@@ -49,18 +42,10 @@ from diegetic.training.student import (
     train_student,
     ways,
 )
+from small_scenes import small_scenes, small_teacher, some_dit
 
 TINY = StudentTraining(steps=4, clips=1, first=1, met=1, rival_updates=2, warmup=1)
 HOP = StreamConfig().hop_latents
-
-
-def some_dit(seed: int, model: type[DiT] = DiT) -> DiT:
-    """A transformer whose last layers say something, and heed what they are told."""
-    torch.manual_seed(seed)
-    dit = model().eval()
-    for layer in (dit.steer, dit.final, dit.leave, dit.conditioning.mean):
-        torch.nn.init.normal_(layer.weight, std=0.03)
-    return dit
 
 
 def some_batch(count: int) -> Batch:
@@ -86,15 +71,15 @@ def some_stretch(begin: int, count: int = 2) -> Stretch:
 
 
 class _Live(TorchNetworks):
-    """The networks of a transformer that is not stored."""
+    """The networks of a student that is not stored."""
 
     def __init__(self, dit: DiT) -> None:
-        self._dit, self._decoder = dit, Decoder().eval()
+        self._dit, self._decoder, self.distilled = dit, Decoder().eval(), True
 
 
 def heard(dit: DiT, nfe: int, scene: Stretch, batch: Batch, clip: int, begin: int) -> Tensor:
     """What `ChunkGenerator` makes of one clip, on the noise of seed `clip`: (L, chunk, C)."""
-    generator = ChunkGenerator(_Live(dit), StreamConfig(), nfe, distilled=True)
+    generator = ChunkGenerator(_Live(dit), StreamConfig(), nfe)
     state, latents = generator.start(clip), batch.latents.numpy()
     if not scene.hidden[clip]:
         for k in range(begin):
@@ -236,7 +221,7 @@ def test_the_student_learns_the_end_of_the_teachers_way(monkeypatch: pytest.Monk
 
 def test_every_evaluation_is_marked_and_the_last_most_often() -> None:
     rng = np.random.default_rng(0)
-    times: dict[int, list[int]] = {nfe: [0] * nfe for nfe in EVALUATIONS}
+    times: dict[int, list[int]] = {nfe: [0] * nfe for nfe in STUDENT_WAYS}
     for _ in range(300):
         way, marked = ways(rng, 5)
         nfe = len(way.factors)
@@ -271,32 +256,8 @@ def test_the_rival_follows_and_keeps_no_gradient_for_the_loops_own_step() -> Non
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Scenes of noise, and a teacher."""
-    root, rng = tmp_path_factory.mktemp("student"), np.random.default_rng(0)
-    count = 6
-
-    def none(*shape: int) -> np.ndarray:
-        return np.full((count, *shape), NONE, np.int32)
-
-    arrays = SceneArrays(
-        latents=rng.standard_normal((count, LATENTS, LATENT_DIM)).astype(np.float16),
-        text=np.zeros((count, CHUNKS), np.int32),
-        blend=none(CHUNKS, BLEND_SLOTS),
-        share=np.zeros((count, CHUNKS, BLEND_SLOTS), np.float32),
-        layer=np.zeros((count, LAYER_SLOTS), np.bool_),
-        switch=none(CHUNKS, SWITCH_SLOTS),
-        parameter=none(PARAMETER_SLOTS),
-        value=np.zeros((count, CHUNKS, PARAMETER_SLOTS), np.float32),
-        event=none(EVENTS),
-        event_time=np.zeros((count, EVENTS), np.float32),
-        event_gain=np.zeros((count, EVENTS), np.float32),
-        frame=none(FRAMES),
-        frame_time=np.zeros((count, FRAMES), np.float32),
-        kind=np.zeros(count, np.int32),
-    )
-    texts = rng.standard_normal((1, TEXT_SLOTS, TEXT_DIM)).astype(np.float16)
-    save_scenes(root, arrays, Tables(texts, np.zeros((1, FRAME_DIM), np.float16)))
-    teacher = some_dit(4, AlignedDiT).state_dict()
-    torch.save({"average": teacher}, root / "dit.pt")
+    root = small_scenes(tmp_path_factory.mktemp("student"))
+    small_teacher(root / "dit.pt")
     return root
 
 
@@ -337,6 +298,7 @@ def test_four_steps_are_two_and_two_bit_for_bit(
             assert torch.equal(tensor, theirs_part[name]), name
         assert all(tensor.isfinite().all() for tensor in ours_part.values())
         assert any(not torch.equal(tensor, begun[name]) for name, tensor in ours_part.items())
+    assert ours["configuration"]["distilled"] is True
     rows = (tmp_path / "whole" / "student.jsonl").read_text().splitlines()
     assert np.isfinite([json.loads(row)["loss"] for row in rows]).all()
     with pytest.raises(WeightsError, match="clips 1, now 2"):
@@ -348,6 +310,9 @@ def test_a_teacher_that_is_not_there_or_not_one_is_refused(tmp_path: Path) -> No
         load_teacher(tmp_path / "dit.pt")
     torch.save({"average": {"leave.weight": torch.zeros(2)}}, tmp_path / "dit.pt")
     with pytest.raises(WeightsError, match=r"dit\.pt was made by another model"):
+        load_teacher(tmp_path / "dit.pt")
+    torch.save({"configuration": {"distilled": True}}, tmp_path / "dit.pt")
+    with pytest.raises(WeightsError, match=r"dit\.pt is a student: it cannot be the teacher"):
         load_teacher(tmp_path / "dit.pt")
 
 

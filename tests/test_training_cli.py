@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from diegetic import cli
-from diegetic.training import codec_trainer, dit_trainer, export, recipe
+from diegetic.training import codec_trainer, dit_trainer, export, recipe, student
 from diegetic.training.codec_trainer import CodecTraining
 from diegetic.training.dit_trainer import DiTTraining
+from diegetic.training.student import StudentTraining
 from diegetic.training.summary import Summary, write_summary
 
 
@@ -28,6 +29,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         (codec_trainer, "train_codec"),
         (recipe, "build_scenes"),
         (dit_trainer, "train_dit"),
+        (student, "train_student"),
         (export, "export"),
     ):
         monkeypatch.setattr(module, name, lambda *given, name=name: calls.append((name, *given)))
@@ -50,8 +52,28 @@ def test_options_reach_every_step(tmp_path: Path, done: list[tuple[object, ...]]
         ("train_codec", build, out, codec, "auto", Path("former.pt")),
         ("build_scenes", build, out / "codec.pt", scenes, 11, 3, 5, "ray"),
         ("train_dit", scenes, out, DiTTraining(steps=9, **common), "auto"),
-        ("export", out / "codec.pt", out / "dit.pt", out / "weights"),
+        ("export", out / "codec.pt", out / "dit.pt", out / "weights", False),
     ]
+
+
+def test_a_student_is_trained_and_exported_only_where_it_is_asked_for(
+    tmp_path: Path, done: list[tuple[object, ...]]
+) -> None:
+    out, scenes = tmp_path / "run", tmp_path / "scenes"
+    where = ["--data", str(tmp_path), "--out", str(out)]
+    words = ["--student-steps", "5", "--clips", "3", "--seed", "4", "--accumulate", "2"]
+    assert cli.main(["train", "all", "--student", *where, *words, "--device", "auto"]) == 0
+    names = ["train_codec", "build_scenes", "train_dit", "train_student", "export"]
+    assert [call[0] for call in done] == names
+    settings = StudentTraining(steps=5, clips=3, seed=4, accumulate=2)
+    assert done[3] == ("train_student", scenes, out / "dit.pt", out, settings, "auto")
+    shipped = ("export", out / "codec.pt", out / "student.pt", out / "weights", True)
+    assert done[4] == shipped
+    done.clear()
+    assert cli.main(["train", "student", *where, "--learning-rate", "0.001"]) == 0
+    assert cli.main(["train", "export", "--student", *where]) == 0
+    faster = StudentTraining(learning_rate=0.001)
+    assert done == [("train_student", scenes, out / "dit.pt", out, faster, "cpu"), shipped]
 
 
 def test_without_options_the_shipped_recipe_is_followed(
@@ -112,7 +134,8 @@ def test_torchrun_is_for_what_processes_do_together(
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
     assert cli.main(["train", step]) == cli.USAGE_ERROR
-    assert f"torchrun is for codec and transformer: run '{step}' without" in capsys.readouterr().err
+    said = f"torchrun is for codec, transformer, student: run '{step}' without"
+    assert said in capsys.readouterr().err
     assert done == []
 
 

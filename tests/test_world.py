@@ -222,12 +222,12 @@ def test_frames_are_the_newest_well_apart_and_not_stale(world: World, clock: Clo
     times = [frame.time for frame in snapshot.frames]
     assert len(times) == FRAME_SLOTS
     assert times[-1] == 2.0
-    assert all(0.2 - 1e-6 <= b - a < 0.4 for a, b in pairwise(times))
-    assert [frame.time for frame in world.snapshot(2.9, 3.0).frames] == [2.0]
+    assert all(0.1 - 1e-6 <= b - a < 0.2 for a, b in pairwise(times))
+    assert [frame.time for frame in world.snapshot(2.95, 3.0).frames] == [2.0]
     assert world.snapshot(3.01, 3.1).frames == ()
     assert world.counters.frames == 61
-    assert world.counters.dropped_frames > 40
-    assert len(world._frames) < 10  # pictures are large
+    assert world.counters.dropped_frames > 35
+    assert len(world._frames) < 20  # pictures are large
 
 
 def test_slow_frames_are_all_kept(world: World, clock: Clock) -> None:

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+BLACK = 8  # a picture without anything brighter, of 255, shows nothing
+
 
 class Conditioner:
     """Encode snapshots for one generator; call it from one thread at a time.
@@ -52,7 +54,7 @@ class Conditioner:
     def __init__(self, text: TextEncoder, image: ImageEncoder) -> None:
         self._text = text
         self._image = image
-        self._embedded: dict[int, tuple[NDArray[np.uint8], FloatArray]] = {}
+        self._embedded: dict[int, tuple[NDArray[np.uint8], FloatArray | None]] = {}
         self._crowded: set[str] = set()
 
     def embed(self, text: str) -> FloatArray:
@@ -60,17 +62,17 @@ class Conditioner:
         embedding: FloatArray = self._text.encode(text)[0]
         return embedding
 
-    def silence(self, guidance: float = DEFAULT_GUIDANCE) -> Conditioning:
-        """Return the conditioning of a scene in which nothing is heard."""
-        return self(Snapshot(t0=0.0, t1=1.0, prompt=SILENCE, guidance=guidance))
+    def silence(self) -> Conditioning:
+        """Return the conditioning of a scene in which nothing is heard, with the usual guidance."""
+        return self(Snapshot(t0=0.0, t1=1.0, prompt=SILENCE, guidance=DEFAULT_GUIDANCE))
 
     def __call__(self, snapshot: Snapshot) -> Conditioning:
         """Return `snapshot` as arrays of its own.
 
         Where more is said than there are slots, the last entries of `switches` and `parameters` win
-        (a World puts the newest change last) and the latest events and frames. If nothing is said,
-        seen or happening the answer is the conditioning of "silence", whatever the parameters are:
-        the null conditioning would let the model make anything.
+        (a World puts the newest change last) and the latest events and frames. A black frame shows
+        nothing. If nothing is said, seen or happening the answer is the conditioning of "silence",
+        whatever the parameters are: the null conditioning would let the model make anything.
         """
         out = replace(null_conditioning(), guidance=snapshot.guidance)
         self._fill_prompts(out, snapshot)
@@ -78,7 +80,7 @@ class Conditioner:
         self._fill_events(out, snapshot)
         self._fill_frames(out, snapshot)
         if not out.present.any():
-            return self.silence(snapshot.guidance)
+            return self.silence()
         self._fill_parameters(out, snapshot.parameters)
         for slot, layer in enumerate(LAYERS, LAYER_TOKENS.start):
             out.present[slot] = layer in snapshot.layers
@@ -120,13 +122,21 @@ class Conditioner:
             # pixels are kept beside their embedding, so that their id stays their own
             key = id(frame.pixels)
             known = self._embedded.pop(key, None)
-            self._embedded[key] = known or (frame.pixels, self._image.encode(frame.pixels))
+            self._embedded[key] = known or (frame.pixels, self._look(frame.pixels))
         while len(self._embedded) > 2 * FRAME_SLOTS:
             del self._embedded[next(iter(self._embedded))]
-        for slot, frame in enumerate(frames):
-            out.frames[slot] = self._embedded[id(frame.pixels)][1]
-            out.times[FRAME_TOKENS.start + slot] = frame.time - snapshot.t0
-            out.present[FRAME_TOKENS.start + slot] = True
+        slot = FRAME_TOKENS.start
+        for frame in frames:
+            shown = self._embedded[id(frame.pixels)][1]
+            if shown is not None:
+                out.frames[slot - FRAME_TOKENS.start] = shown
+                out.times[slot] = frame.time - snapshot.t0
+                out.present[slot] = True
+                slot += 1
+
+    def _look(self, pixels: NDArray[np.uint8]) -> FloatArray | None:
+        """The embedding of a picture, None where it is black."""
+        return self._image.encode(pixels) if pixels.max(initial=0) > BLACK else None
 
     def _say(self, out: Conditioning, slot: int, words: str) -> None:
         """Put the sentence embedding of `words` into `slot`."""

@@ -12,7 +12,8 @@ variable steps).
 
 A student (`diegetic.training.student`) was trained on even steps without factors. Each of its
 evaluations guesses the data, and a part of the way there is gone (DDIM, arXiv 2010.02502, in the
-words of rectified flow); the noise that a stream starts from is all that is random.
+words of rectified flow); the noise that a stream starts from is all that is random. It goes the
+ways that it was trained on and no others: between them nothing says how good it would be.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from diegetic.errors import DiegeticError
 from diegetic.networks import FloatArray
+
+USUAL_NFE = 4  # evaluations per chunk where nobody asks for a number,
+STUDENT_NFE = 2  # and of a student
+STUDENT_WAYS = (1, 2, 4)  # evaluations that a student is trained with; each has the times before it
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,23 @@ def solver(nfe: int) -> Solver:
 
 
 def student_solver(nfe: int) -> Solver:
-    """The way that a student goes with `nfe` evaluations; it was trained with 1, 2 and 4."""
+    """The way that a student goes with `nfe` evaluations, one of `STUDENT_WAYS`.
+
+    Raises:
+        DiegeticError: no student was trained with that many.
+    """
+    if nfe not in STUDENT_WAYS:
+        *some, last = STUDENT_WAYS
+        raise DiegeticError(
+            f"nfe must be {', '.join(map(str, some))} or {last} with the weights of a student, "
+            f"which was trained with no other, got {nfe}"
+        )
     return Solver(tuple(np.linspace(1.0, 0.0, nfe + 1).tolist()), (0.0,) * nfe)
+
+
+def usual_evaluations(distilled: bool) -> int:
+    """Evaluations per chunk of a student, or of a teacher, where nobody asks for a number."""
+    return STUDENT_NFE if distilled else USUAL_NFE
 
 
 def follow_flow(

@@ -20,9 +20,10 @@ from diegetic import codec
 from diegetic.codec import LAG, SynthesisState
 from diegetic.config import CHANNELS, LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
 from diegetic.errors import DiegeticError
-from diegetic.flow import Known, follow_flow, solver, student_solver
+from diegetic.flow import Known, follow_flow, solver, student_solver, usual_evaluations
 from diegetic.networks import HIDDEN, FloatArray, Memory, Networks, Precision
 from diegetic.snapshot import Conditioning, null_conditioning
+from diegetic.weights import read_distilled
 
 Backend = Literal["auto", "onnx", "torch"]
 WEIGHTS = Path(__file__).parent / "weights"
@@ -67,26 +68,26 @@ class Generator(Protocol):
 class ChunkGenerator:
     """The generator on one backend's networks."""
 
-    def __init__(
-        self, networks: Networks, config: StreamConfig, nfe: int, distilled: bool = False
-    ) -> None:
+    def __init__(self, networks: Networks, config: StreamConfig, nfe: int | None = None) -> None:
         """What makes chunks of `config` from `networks`.
 
         Args:
             networks: one backend's.
             config: lengths of the stream.
-            nfe: network evaluations per chunk.
-            distilled: whether the transformer is a student, which goes its own way to the data.
+            nfe: network evaluations per chunk; a student's are 1, 2 or 4. The usual number, 4 or of
+                a student 2, unless given.
 
         Raises:
-            DiegeticError: `nfe` is not positive.
+            DiegeticError: `nfe` is not positive, or none of a student's.
         """
+        if nfe is None:
+            nfe = usual_evaluations(networks.distilled)
         if nfe < 1:
             raise DiegeticError(f"nfe must be at least 1, got {nfe}")
         self.config = config
         self.nfe = nfe
         self._networks = networks
-        self._solver = student_solver(nfe) if distilled else solver(nfe)
+        self._solver = student_solver(nfe) if networks.distilled else solver(nfe)
         self._null = networks.condition(null_conditioning())
 
     def start(self, seed: int, audio: FloatArray | None = None) -> GeneratorState:
@@ -202,12 +203,21 @@ def position_noise(seed: int, position: int, count: int) -> FloatArray:
     return np.stack(rows)
 
 
+def usual_nfe(weights: Path | None = None) -> int:
+    """Evaluations per chunk of `weights`, or of those shipped, where nobody asks for a number.
+
+    Raises:
+        WeightsError: the weights are missing, damaged or of another version.
+    """
+    return usual_evaluations(read_distilled(WEIGHTS if weights is None else weights))
+
+
 def load_generator(
     weights: Path | None = None,
     *,
     backend: Backend = "auto",
     precision: Precision = "int8",
-    nfe: int = 4,
+    nfe: int | None = None,
     config: StreamConfig | None = None,
     threads: int | None = None,
 ) -> ChunkGenerator:
@@ -218,13 +228,14 @@ def load_generator(
         backend: `auto` is ONNX Runtime.
         precision: of ONNX Runtime's matrix products; `int8` takes half the time, `float32` is what
             torch computes, within rounding.
-        nfe: network evaluations per chunk: more is better and slower.
+        nfe: network evaluations per chunk: more is better and slower; as for `ChunkGenerator`.
         config: lengths of the stream.
         threads: threads for one chunk; the backend's choice, unless given.
 
     Raises:
         WeightsError: the weights are missing, damaged or of another version.
-        DiegeticError: the backend is unknown or not installed, or the precision unknown.
+        DiegeticError: the backend is unknown or not installed, the precision unknown, or `nfe` not
+            possible.
     """
     if precision not in get_args(Precision):
         raise DiegeticError(

@@ -20,7 +20,7 @@ class LazyNetworks:
 
     Args:
         config: lengths of the stream.
-        nfe: network evaluations per chunk.
+        nfe: network evaluations per chunk; None are as many as is usual with these weights.
         backend: what computes.
         weights: folder of weights; None are those that ship.
         generator: instead of loading one.
@@ -30,7 +30,7 @@ class LazyNetworks:
     def __init__(
         self,
         config: StreamConfig,
-        nfe: int,
+        nfe: int | None,
         backend: Backend,
         weights: Path | None,
         generator: "Generator | None",

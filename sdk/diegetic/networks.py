@@ -55,6 +55,11 @@ class Networks(Protocol):
     @property
     def shapes(self) -> Shapes: ...
 
+    @property
+    def distilled(self) -> bool:
+        """Whether the transformer is a student, which goes its own way to the data."""
+        ...
+
     def analyse(self, levels: FloatArray) -> FloatArray:
         """Latents (B, T, C) of band levels (B, frames, bands)."""
         ...

@@ -9,7 +9,7 @@ import onnxruntime
 from diegetic.errors import WeightsError
 from diegetic.networks import Cross, FloatArray, Memory, Precision, Shapes
 from diegetic.snapshot import Conditioning
-from diegetic.weights import FORMAT, check_weights
+from diegetic.weights import FORMAT, check_weights, distilled_in, read_distilled
 
 THREADS = 1  # a chunk is a few tokens: a second thread costs the game more than it gains
 
@@ -23,9 +23,11 @@ class OnnxNetworks:
         """Open the weights in `folder`.
 
         Raises:
-            WeightsError: a file is missing, damaged, of another version or refused by ONNX Runtime.
+            WeightsError: a file is missing, damaged, of another version or refused by ONNX Runtime,
+                or the transformer's graph is not of the tensors' kind.
         """
         check_weights(folder)
+        self.distilled = read_distilled(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = THREADS if threads is None else threads
         options.inter_op_num_threads = 1
@@ -52,6 +54,12 @@ class OnnxNetworks:
         if meta.get("format") != FORMAT:
             raise WeightsError(
                 f"weights must be of format {FORMAT}, got {meta.get('format')}: {folder}"
+            )
+        if distilled_in(meta, folder / f"transformer{live}.onnx") != self.distilled:
+            kinds = ("teacher", "student") if self.distilled else ("student", "teacher")
+            raise WeightsError(
+                f"the transformer's graph is a {kinds[0]}'s, its tensors are a {kinds[1]}'s, "
+                f"they must be exported together: {folder}"
             )
         layers, heads, head_dim, per_latent, *state = json.loads(meta["shapes"])
         self.shapes = Shapes(layers, heads, head_dim, tuple(state), per_latent)

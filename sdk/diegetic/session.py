@@ -23,8 +23,9 @@ from diegetic.bed import Bed
 from diegetic.config import CHANNELS, RATE, StreamConfig
 from diegetic.console import Console
 from diegetic.errors import DiegeticError
+from diegetic.flow import USUAL_NFE
 from diegetic.foley import Foley, VoiceRecord
-from diegetic.generator import WEIGHTS
+from diegetic.generator import WEIGHTS, usual_nfe
 from diegetic.journal import FORMAT, Header, Journal
 from diegetic.lazy import Backend, LazyNetworks
 from diegetic.limits import checked_number
@@ -49,11 +50,12 @@ class Session:
     Args:
         config: lengths of the stream.
         seed: the same seed and the same inputs make the same samples.
-        nfe: network evaluations per chunk: more is better and slower.
+        nfe: network evaluations per chunk, as for `load_generator`: more is better and slower.
         backend: what computes; "auto" takes the best that is installed.
         weights: folder of weights; None are those that ship.
         generator: instead of loading one.
         conditioner: instead of loading the encoders.
+        warm: both have run already: there is nothing to warm up.
         record: a journal of all that is said and done, from which `diegetic.replay` makes the same
             samples again.
 
@@ -67,11 +69,12 @@ class Session:
         config: StreamConfig = DEFAULT_CONFIG,
         *,
         seed: int = 0,
-        nfe: int = 4,
+        nfe: int | None = None,
         backend: Backend = "auto",
         weights: Path | None = None,
         generator: "Generator | None" = None,
         conditioner: Callable[[Snapshot], Conditioning] | None = None,
+        warm: bool = False,
         record: Path | None = None,
     ) -> None:
         if generator is not None:
@@ -85,6 +88,8 @@ class Session:
         self._journal: Journal | None = None
         if record is not None:
             known = "" if generator is not None else fingerprint(weights or WEIGHTS)
+            if nfe is None:
+                nfe = usual_nfe(weights) if known else USUAL_NFE
             self._journal = Journal(record, Header(FORMAT, config, seed, nfe, known))
         self._bed = Bed(config, seed, self._networks.load, self.metrics, self._journal)
         self._console = Console()
@@ -98,7 +103,7 @@ class Session:
         self._bed_events: set[str] = set()
         self._left = np.zeros((0, CHANNELS), np.float32)  # generated, not yet read
         self._live: LiveStream | None = None
-        self._warm = False
+        self._warm = warm
 
     def __enter__(self) -> Self:
         return self

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from diegetic.codec import FRAMES_PER_LATENT
@@ -17,7 +17,7 @@ from diegetic.model.dit import DiT
 from diegetic.model.dit import Memory as TorchMemory
 from diegetic.networks import Cross, FloatArray, Memory, Shapes
 from diegetic.snapshot import Conditioning
-from diegetic.weights import FORMAT, SCALE, TENSORS, check_weights
+from diegetic.weights import SCALE, TENSORS, check_weights, read_distilled
 
 SHAPES = Shapes(
     layers=dit_model.BLOCKS,
@@ -42,6 +42,7 @@ class TorchNetworks:
         if threads is not None:
             torch.set_num_threads(threads)
         self._dit, self._decoder = load_modules(folder)
+        self.distilled = read_distilled(folder)
 
     @torch.inference_mode()
     def analyse(self, levels: FloatArray) -> FloatArray:
@@ -89,12 +90,7 @@ def load_modules(folder: Path) -> tuple[DiT, Decoder]:
         WeightsError: a file is missing, damaged, or of another version or shape.
     """
     check_weights(folder)
-    with safe_open(str(folder / TENSORS), framework="pt") as file:
-        version = (file.metadata() or {}).get("format_version")
-        if version != FORMAT:
-            raise WeightsError(f"weights must be of format {FORMAT}, got {version}: {folder}")
-        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    tensors = _dequantised(stored)
+    tensors = _dequantised(load_file(folder / TENSORS))
     dit, decoder = DiT().eval(), Decoder().eval()
     for prefix, module in (("dit.", dit), ("decoder.", decoder)):
         part = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

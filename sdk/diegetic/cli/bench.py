@@ -87,13 +87,14 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             on_trial=lambda done: bar.update(task, advance=1, description=_line(done)),
         )
-    _show(console, rows(trials), trials, config, arguments.nfe)
+    nfe = shared.evaluations(arguments)
+    _show(console, rows(trials), trials, config, nfe)
     if target is not None:
         report = build_report(
             trials,
             config=config,
             output=output.description,
-            nfe=arguments.nfe,
+            nfe=nfe,
             backend=arguments.backend,
         )
         write_report(report, target)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from diegetic.config import StreamConfig
+from diegetic.flow import STUDENT_NFE, USUAL_NFE
 from diegetic.snapshot import LAYERS, Conditioning, Snapshot, null_conditioning
 
 if TYPE_CHECKING:
@@ -47,9 +48,26 @@ def count(text: str) -> int:
 def add_session_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that choose the networks and how they run."""
     parser.add_argument("--seed", type=int, default=0, help="same seed, same inputs: same sound")
-    parser.add_argument("--nfe", type=count, default=4, help="network evaluations per chunk (4)")
+    add_nfe_argument(parser)
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what computes (auto)")
     parser.add_argument("--weights", type=Path, help="folder of other weights than those shipped")
+
+
+def add_nfe_argument(parser: argparse.ArgumentParser) -> None:
+    """The argument that trades quality for speed."""
+    parser.add_argument(
+        "--nfe",
+        type=count,
+        help=f"network evaluations per chunk ({USUAL_NFE}; {STUDENT_NFE} of a student's weights)",
+    )
+
+
+def evaluations(arguments: argparse.Namespace) -> int:
+    """Evaluations per chunk that are asked for, or are usual with the weights of `arguments`."""
+    from diegetic.generator import usual_nfe
+
+    asked: int | None = arguments.nfe
+    return usual_nfe(arguments.weights) if asked is None else asked
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:

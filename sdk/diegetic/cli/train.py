@@ -7,12 +7,14 @@ from pathlib import Path
 from diegetic.cli.shared import count, positive
 from diegetic.errors import DiegeticError
 
-STEPS = ("codec", "scenes", "transformer", "export", "all")
-TOGETHER = ("codec", "transformer")  # the steps that many processes do as one
+STEPS = ("codec", "scenes", "transformer", "student", "export", "all")
+TOGETHER = ("codec", "transformer", "student")  # the steps that many processes do as one
 
 EPILOG = """\
-On N GPUs (or N machines, whose --out must be one shared folder) start `codec` and `transformer` by:
-torchrun --nproc-per-node N -m diegetic train transformer --device cuda.
+`student` distils OUT/dit.pt, its teacher, to make a chunk in 1, 2 or 4 evaluations: it needs a GPU
+and, if that has little memory, fewer --clips. `export --student` ships it instead of its teacher.
+On N GPUs (or N machines, whose --out must be one shared folder) start `codec`, `transformer` and
+`student` by: torchrun --nproc-per-node N -m diegetic train transformer --device cuda.
 A step then takes N times --accumulate draws, and their mean gradient. A GPU can afford more of the
 codec's adversary: --crops 32 --adversary-after 0 --adversary-every 1 --adversary-width 24. On
 machines that know Ray, `scenes` is rendered by it: --engine ray.
@@ -22,7 +24,7 @@ machines that know Ray, `scenes` is rendered by it: --engine ray.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = EPILOG
-    parser.add_argument("step", choices=STEPS, help="`all` does every step in order")
+    parser.add_argument("step", choices=STEPS, help="`all` does the others in order")
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="folder of `diegetic data` (data)"
     )
@@ -32,6 +34,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, help="where `export` writes (OUT/weights)")
     parser.add_argument("--codec-steps", type=count, default=3000, help="length (3000)")
     parser.add_argument("--transformer-steps", type=count, default=4500, help="length (4500)")
+    parser.add_argument("--student-steps", type=count, default=700, help="length (700)")
+    parser.add_argument(
+        "--student",
+        action="store_true",
+        help="`all` trains a student too, and OUT/student.pt is exported instead of OUT/dit.pt",
+    )
+    parser.add_argument(
+        "--clips", type=count, default=256, help="scenes a student's step (and process) plays (256)"
+    )
     parser.add_argument(
         "--crop", type=positive, default=0.8, help="seconds of sound a codec step hears (0.8)"
     )
@@ -59,7 +70,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--adversary-width", type=count, default=8, help="channels of its first layers (8)"
     )
     parser.add_argument(
-        "--learning-rate", type=positive, help="at its highest (8e-4 codec, 1e-3 transformer)"
+        "--learning-rate",
+        type=positive,
+        help="at its highest (8e-4 codec, 1e-3 transformer, 2e-4 student)",
     )
     parser.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="(cpu)")
     parser.add_argument(
@@ -85,16 +98,18 @@ def run(arguments: argparse.Namespace) -> int:
     from diegetic.training.export import export
     from diegetic.training.group import launched
     from diegetic.training.recipe import build_scenes
+    from diegetic.training.student import StudentTraining, train_student
     from diegetic.training.summary import warn_of_holes
 
     logging.getLogger("diegetic").setLevel(logging.INFO)
     if launched() and arguments.step not in TOGETHER:
         raise DiegeticError(
-            f"torchrun is for {' and '.join(TOGETHER)}: run {arguments.step!r} without it"
+            f"torchrun is for {', '.join(TOGETHER)}: run {arguments.step!r} without it"
         )
     build, out, seed = arguments.data / "build", arguments.out, arguments.seed
-    codec, transformer = out / "codec.pt", out / "dit.pt"
-    # Both are made first: what cannot be trained is refused before hours have gone into it.
+    scenes, device = arguments.data / "scenes", arguments.device
+    codec, transformer, student = out / "codec.pt", out / "dit.pt", out / "student.pt"
+    # All are made first: what cannot be trained is refused before hours have gone into it.
     hearing = CodecTraining(
         steps=arguments.codec_steps,
         seconds=arguments.crop,
@@ -108,26 +123,37 @@ def run(arguments: argparse.Namespace) -> int:
     making = DiTTraining(
         steps=arguments.transformer_steps, accumulate=arguments.accumulate, seed=seed
     )
+    distilling = StudentTraining(
+        steps=arguments.student_steps,
+        clips=arguments.clips,
+        accumulate=arguments.accumulate,
+        seed=seed,
+    )
     if arguments.learning_rate is not None:
         hearing = replace(hearing, learning_rate=arguments.learning_rate)
         making = replace(making, learning_rate=arguments.learning_rate)
-    steps = STEPS[:-1] if arguments.step == "all" else (arguments.step,)
+        distilling = replace(distilling, learning_rate=arguments.learning_rate)
+    steps = _steps(arguments)
     if "codec" in steps or "scenes" in steps:
         warn_of_holes(build)
     if "codec" in steps:
-        train_codec(build, out, hearing, arguments.device, arguments.start)
+        train_codec(build, out, hearing, device, arguments.start)
     if "scenes" in steps:
         build_scenes(
-            build,
-            codec,
-            arguments.data / "scenes",
-            arguments.scenes,
-            seed,
-            arguments.workers,
-            arguments.engine,
+            build, codec, scenes, arguments.scenes, seed, arguments.workers, arguments.engine
         )
     if "transformer" in steps:
-        train_dit(arguments.data / "scenes", out, making, arguments.device)
+        train_dit(scenes, out, making, device)
+    if "student" in steps:
+        train_student(scenes, transformer, out, distilling, device)
     if "export" in steps:
-        export(codec, transformer, arguments.weights or out / "weights")
+        made = student if arguments.student else transformer
+        export(codec, made, arguments.weights or out / "weights", arguments.student)
     return 0
+
+
+def _steps(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The steps that are asked for, in their order."""
+    if arguments.step != "all":
+        return (arguments.step,)
+    return tuple(step for step in STEPS[:-1] if step != "student" or arguments.student)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -39,13 +40,19 @@ class PcmSink(RingSink):
         on_block: takes one block after the other.
         rate: samples per second that the engine wants.
         frames: samples per block.
+        record: WAV file of what a device would play, which is not resampled.
 
     Raises:
         DiegeticError: `rate` or `frames` is out of range.
     """
 
     def __init__(
-        self, on_block: Callable[[PcmBlock], None], rate: int = RATE, *, frames: int = BLOCK
+        self,
+        on_block: Callable[[PcmBlock], None],
+        rate: int = RATE,
+        *,
+        frames: int = BLOCK,
+        record: Path | None = None,
     ) -> None:
         if not MIN_RATE <= rate <= MAX_RATE:
             raise DiegeticError(f"rate must be {MIN_RATE} to {MAX_RATE} Hz, got {rate!r}")
@@ -56,7 +63,9 @@ class PcmSink(RingSink):
         def make_output() -> Output:
             return PcmOutput(blocks.push, rate, frames)
 
-        super().__init__(lambda ring, resumed: ThreadHost(ring, make_output, None, resumed=resumed))
+        super().__init__(
+            lambda ring, resumed: ThreadHost(ring, make_output, record, resumed=resumed), record
+        )
 
 
 class PcmOutput:

@@ -149,6 +149,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def averaged(saved: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The averaged weights in a transformer's checkpoint, without those that only trainings use."""
+    average = saved.get("average") or {}
+    return {name: x for name, x in average.items() if not name.startswith("alignment.")}
+
+
+def distilled(path: Path, saved: Mapping[str, Any]) -> bool | None:
+    """Whether the checkpoint `saved`, read from `path`, is a student's; None: it does not tell.
+
+    Raises:
+        WeightsError: it tells nonsense.
+    """
+    said: object = saved.get("configuration", {}).get("distilled")
+    if said is not None and not isinstance(said, bool):
+        raise WeightsError(f"{path} must say distilled True or False, got {said!r}")
+    return said
+
+
 def load_weights(path: Path, saved: Mapping[str, Tensor], model: nn.Module) -> None:
     """Give `model` the weights `saved`, which were read from `path`.
 

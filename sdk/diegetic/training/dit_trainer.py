@@ -123,6 +123,7 @@ def train_dit(scenes_root: Path, out: Path, settings: DiTTraining, device: str =
                 loss = flow_loss(dit, batch, settings, guided=guided, past=past)
                 yield loss * (count / clips)
 
-        kept = Checkpoint(path, dit, optimiser, average, asdict(settings) | lengths)
+        told = asdict(settings) | lengths | {"distilled": False}
+        kept = Checkpoint(path, dit, optimiser, average, told)
         train(kept, losses, settings, group)
     return path

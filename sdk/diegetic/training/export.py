@@ -38,8 +38,9 @@ from diegetic.model.dit import (
 )
 from diegetic.model.spectral import SpectralLatents
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
+from diegetic.training.checkpoint import averaged, distilled, load_weights, read_checkpoint
 from diegetic.training.quantise import integer_products, quantise, worth_quantising
-from diegetic.weights import FORMAT, SCALE, TENSORS, write_sums
+from diegetic.weights import DISTILLED, FORMAT, SCALE, TENSORS, write_sums
 
 log = logging.getLogger(__name__)
 
@@ -143,28 +144,34 @@ class _Analysis(nn.Module):
         return self.decoder.latents.project(levels)
 
 
-def export(codec: Path, transformer: Path, out: Path) -> None:
+def export(codec: Path, transformer: Path, out: Path, student: bool = False) -> None:
     """Write the weights folder `out` from two checkpoints.
 
-    Of the transformer the averaged weights are taken.
+    Args:
+        codec: of the codec's training.
+        transformer: of the transformer's or of a student's, whose averaged weights are taken.
+        out: the folder.
+        student: whether `transformer` has to be a student. A checkpoint tells what it is; of one
+            that does not, this is believed.
 
     Raises:
-        WeightsError: a checkpoint is missing or of another configuration.
+        WeightsError: a checkpoint is missing, damaged or of another model, or the transformer is a
+            teacher where a student was asked for.
     """
-    decoder, dit = Decoder().eval(), DiT().eval()
-    try:
-        decoder.load_state_dict(torch.load(codec, map_location="cpu", weights_only=True)["model"])
-        average = torch.load(transformer, map_location="cpu", weights_only=True)["average"]
-        dit.load_state_dict(
-            {name: t for name, t in average.items() if not name.startswith("alignment.")}
-        )
-    except (OSError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"cannot export {codec} and {transformer}: {error}") from error
-    export_modules(decoder, dit, out)
+    for path in (codec, transformer):
+        if not path.is_file():
+            raise WeightsError(f"there is no {path} to export: train it first")
+    decoder, dit, saved = Decoder().eval(), DiT().eval(), read_checkpoint(transformer)
+    told = distilled(transformer, saved)
+    if student and told is False:
+        raise WeightsError(f"{transformer} must be a student, it is a teacher")
+    load_weights(codec, read_checkpoint(codec).get("model", {}), decoder)
+    load_weights(transformer, averaged(saved), dit)
+    export_modules(decoder, dit, out, student if told is None else told)
 
 
-def export_modules(decoder: Decoder, dit: DiT, out: Path) -> None:
-    """Write the weights folder `out` from modules."""
+def export_modules(decoder: Decoder, dit: DiT, out: Path, student: bool = False) -> None:
+    """Write the weights folder `out` from modules; `student` is what the transformer is."""
     out.mkdir(parents=True, exist_ok=True)
     tensors = {f"dit.{n}": t for n, t in dit.state_dict().items()}
     tensors |= {f"decoder.{n}": t for n, t in decoder.state_dict().items()}
@@ -174,7 +181,8 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path) -> None:
             stored[name], stored[name + SCALE] = quantise(tensor)
         else:
             stored[name] = tensor.detach().half().contiguous()
-    save_file(stored, out / TENSORS, {"format_version": FORMAT})
+    kind = {DISTILLED: json.dumps(student)}
+    save_file(stored, out / TENSORS, {"format_version": FORMAT} | kind)
     offsets = tensor_offsets(out / TENSORS)
     config = StreamConfig()
     size, ring = config.chunk_latents, config.prefix_latents
@@ -223,9 +231,10 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path) -> None:
         ),
     }
     for name, (module, inputs, outputs) in graphs.items():
-        model = _trace(module, inputs, outputs)
+        model = _trace(module.eval(), inputs, outputs)
         quantised = _point_into(model, stored, offsets)
-        helper.set_model_props(model, {"format": FORMAT, "shapes": json.dumps(SHAPES)})
+        told = {"format": FORMAT, "shapes": json.dumps(SHAPES)}
+        helper.set_model_props(model, told | kind if name == "transformer" else told)
         _write(model, out / f"{name}.onnx")
         if quantised:
             integer_products(model, quantised)

@@ -30,13 +30,15 @@ from torch.optim import Optimizer
 
 from diegetic.config import StreamConfig
 from diegetic.errors import DiegeticError, WeightsError
-from diegetic.flow import Solver, follow_flow, solver, student_solver
+from diegetic.flow import STUDENT_WAYS, Solver, follow_flow, solver, student_solver
 from diegetic.model.dit import DiT
 from diegetic.snapshot import MAX_GUIDANCE
 from diegetic.training.checkpoint import (
     Average,
     Checkpoint,
     Rival,
+    averaged,
+    distilled,
     load_weights,
     read_checkpoint,
 )
@@ -47,7 +49,6 @@ from diegetic.training.rollout import Rollout, Stretch, roll_out, stretch, veloc
 
 log = logging.getLogger(__name__)
 
-EVALUATIONS = (1, 2, 4)  # a chunk; each set of times contains the one before
 SHORTEST = 4  # chunks of a rollout: it begins anywhere before, and ends with the scene
 TEACHER_EVALUATIONS = 16  # of the way that is learned first; a multiple of 4
 NEAREST, FARTHEST = 0.02, 0.98  # where teacher and rival are asked
@@ -114,7 +115,7 @@ def _teachers_way(
     teacher: DiT, scene: Stretch, clean: Tensor, noise: Tensor
 ) -> tuple[list[Tensor], Tensor]:
     """Where the teacher is at the times of the student's longest way, and where it ends."""
-    asked = student_solver(max(EVALUATIONS)).times[:-1]
+    asked = student_solver(max(STUDENT_WAYS)).times[:-1]
     states: list[Tensor] = []
 
     def velocity(x: Any, t: float) -> Any:
@@ -177,7 +178,7 @@ def ways(rng: np.random.Generator, length: int) -> tuple[Solver, list[int]]:
 
     Half the time it is the last one, which is heard; else any, so that none is left behind.
     """
-    nfe = EVALUATIONS[int(rng.integers(len(EVALUATIONS)))]
+    nfe = STUDENT_WAYS[int(rng.integers(len(STUDENT_WAYS)))]
     last, any_of_them = rng.random(length) < 0.5, rng.integers(nfe, size=length)
     return student_solver(nfe), np.where(last, nfe - 1, any_of_them).tolist()
 
@@ -193,14 +194,15 @@ def load_teacher(path: Path) -> DiT:
     """The averaged weights of a transformer's checkpoint, frozen.
 
     Raises:
-        WeightsError: it is missing, damaged, or of another model.
+        WeightsError: it is missing, damaged, a student's, or of another model.
     """
     if not path.is_file():
         raise WeightsError(f"there is no teacher in {path}: train the transformer first")
-    average = read_checkpoint(path).get("average") or {}
-    kept = {name: x for name, x in average.items() if not name.startswith("alignment.")}
+    saved = read_checkpoint(path)
+    if distilled(path, saved):
+        raise WeightsError(f"{path} is a student: it cannot be the teacher of another")
     dit = DiT()
-    load_weights(path, kept, dit)
+    load_weights(path, averaged(saved), dit)
     return dit.eval().requires_grad_(False)
 
 
@@ -211,8 +213,8 @@ def train_student(
     """Train (or go on training) a student of the transformer; return the checkpoint's path.
 
     The checkpoint and its log, `out/student.jsonl`, are written as in `loop.train`; the averaged
-    weights are exported as the transformer's are. `device` is chosen, and the processes of
-    `torchrun` found, as in `group.joined`.
+    weights are exported as the transformer's are, and say that they are a student's. `device` is
+    chosen, and the processes of `torchrun` found, as in `group.joined`.
 
     Raises:
         DiegeticError: as `loop.train` and `group.joined`.
@@ -247,7 +249,8 @@ def train_student(
 
         path = out / "student.pt"
         against = Rival(rival, rivals)
-        kept = Checkpoint(path, student, optimiser, average, asdict(settings) | lengths, against)
+        told = asdict(settings) | lengths | {"distilled": True}
+        kept = Checkpoint(path, student, optimiser, average, told, against)
         train(kept, losses, settings, group)
     return path
 
