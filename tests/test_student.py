@@ -28,13 +28,13 @@ from diegetic.snapshot import (
 from diegetic.torch_backend import TorchNetworks
 from diegetic.training import loop, rollout, student
 from diegetic.training.dataset import CHUNKS, Batch
+from diegetic.training.dit_trainer import drawn_share
 from diegetic.training.draft import LATENTS
 from diegetic.training.group import Group
 from diegetic.training.parallel import Layout, layout
 from diegetic.training.rollout import Rollout, Stretch, roll_out, stretch, velocity_of
 from diegetic.training.student import (
     StudentTraining,
-    drawn_guidance,
     jump_loss,
     load_teacher,
     matching_loss,
@@ -234,7 +234,7 @@ def test_every_evaluation_is_marked_and_the_last_most_often() -> None:
 
 
 def test_guidance_is_drawn_from_what_may_be_asked() -> None:
-    drawn = drawn_guidance(1000, torch.device("cpu"))
+    drawn = 1 / drawn_share(1000, torch.device("cpu"))
     assert drawn.min() == 1.0
     assert 4 < drawn.max() <= 5.0
 
@@ -353,7 +353,7 @@ def test_every_tensor_is_made_on_the_device(monkeypatch: pytest.MonkeyPatch) -> 
         pupil, teacher, rival = (DiT() for _ in range(3))
         batch = some_batch(2)
         hidden = torch.rand(2, device=device) < 0.5
-        scene = stretch(batch, 8, hidden, drawn_guidance(2, device))
+        scene = stretch(batch, 8, hidden, 1 / drawn_share(2, device))
         rolled = roll_out(pupil, scene, student_solver(2), [0, 1, 1, 0])
         losses = (
             jump_loss(pupil, teacher, scene, batch.weights),

@@ -23,6 +23,7 @@ WIDTH = 256
 BLOCKS = 8
 KERNEL = 7
 EXPANSION = 3
+MOST_LEVEL = 3.0  # neper: nothing that is made is louder
 WIDE = 7  # bins of a band whose level tells nothing of a single bin's fluctuations
 
 
@@ -114,7 +115,7 @@ class Decoder(nn.Module):
         noisy_gain = torch.exp(0.5 * (rough - 1) * power.log())
         # A band at the floor is silent, not -80 dB of hiss.
         tonal, noisy = (
-            (torch.exp((coarse + residual).clamp(max=3.0)) - FLOOR).clamp(min=0).unbind(0)
+            (torch.exp((coarse + residual).clamp(max=MOST_LEVEL)) - FLOOR).clamp(min=0).unbind(0)
         )
         real, imaginary = phase[..., 0], phase[..., 1]
         tonal = tonal * torch.rsqrt(real.square() + imaginary.square() + 1e-6)

@@ -31,11 +31,10 @@ from diegetic.codec import (
     interpolation_matrix,
 )
 from diegetic.config import CHANNELS, LATENT_DIM, SAMPLES_PER_LATENT
-from diegetic.model.decoder import BLOCKS, KERNEL, WIDTH, CausalBlock, Decoder
+from diegetic.model.decoder import BLOCKS, KERNEL, MOST_LEVEL, WIDTH, CausalBlock, Decoder
 
 _OVERLAPS = WINDOW // FRAME_HOP
 _LATE = LAG // FRAME_HOP  # frames
-_MOST_LEVEL = 3.0  # neper, as in the decoder
 _HEAD = [4 * BINS, 4 * BINS, 2 * BINS]  # magnitudes, phases, roughness
 
 
@@ -170,7 +169,7 @@ class BatchSound:
         """Complex spectra (B, 2, F, BINS) from the heads, levels of bins, and those of noise."""
         magnitude, phase, rough = torch.split(heads, _HEAD, 2)
         residual = torch.unflatten(magnitude, 2, (2, CHANNELS, BINS)).permute(2, 0, 3, 1, 4)
-        levels = (coarse + residual).clamp(max=_MOST_LEVEL)
+        levels = (coarse + residual).clamp(max=MOST_LEVEL)
         tonal, noisy = (levels.exp() - FLOOR).clamp(min=0).unbind()
         rough = torch.unflatten(rough, 2, (CHANNELS, BINS)).transpose(1, 2).sigmoid()
         power = torch.view_as_real(grain).square().sum(-1) + 1e-6

@@ -31,7 +31,7 @@ from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_cros
 
 @dataclass(frozen=True, kw_only=True)
 class DiTTraining(Training):
-    """What makes the shipped transformer."""
+    """What makes the transformer; sizes are for two cores."""
 
     steps: int = 4500
     hidden: int = 14  # clips a draw without their past: all must come from what is said
@@ -54,6 +54,13 @@ class DiTTraining(Training):
             raise DiegeticError(f"chunks must be from 1 to {CHUNKS}, got {self.chunks}")
 
 
+def drawn_share(count: int, device: torch.device) -> Tensor:
+    """(count,): one over the guidance of each clip, which is 1 for three in ten."""
+    plain = torch.rand(count, device=device) < 0.3
+    share = torch.where(plain, 1.0, torch.rand(count, device=device))
+    return 1 / MAX_GUIDANCE + (1 - 1 / MAX_GUIDANCE) * share
+
+
 def flow_loss(
     dit: AlignedDiT, batch: Batch, settings: DiTTraining, *, guided: bool, past: bool
 ) -> Tensor:
@@ -69,8 +76,7 @@ def flow_loss(
     mixed = torch.lerp(target, noise, t[:, :, None, None])
     share = torch.ones(count, chunks)
     if guided:
-        share = torch.where(torch.rand(count, 1) < 0.3, 1.0, torch.rand(count, 1))
-        share = (1 / MAX_GUIDANCE + (1 - 1 / MAX_GUIDANCE) * share).expand(-1, chunks)
+        share = drawn_share(count, target.device)[:, None].expand(-1, chunks)
     with torch.autocast(target.device.type, torch.bfloat16):
         tokens = dit.conditioning.embed(batch.words, batch.frames, batch.values, batch.times)
         cross = Cross(*dit.conditioning.project(tokens, batch.values, batch.times, batch.present))

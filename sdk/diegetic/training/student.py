@@ -32,7 +32,6 @@ from diegetic.config import StreamConfig
 from diegetic.errors import DiegeticError, WeightsError
 from diegetic.flow import STUDENT_WAYS, Solver, follow_flow, solver, student_solver
 from diegetic.model.dit import DiT
-from diegetic.snapshot import MAX_GUIDANCE
 from diegetic.training.checkpoint import (
     Average,
     Checkpoint,
@@ -43,6 +42,7 @@ from diegetic.training.checkpoint import (
     read_checkpoint,
 )
 from diegetic.training.dataset import CHUNKS, BatchSampler, load_scenes
+from diegetic.training.dit_trainer import drawn_share
 from diegetic.training.group import Group, joined
 from diegetic.training.loop import CLIP, Training, denormals_flushed, train
 from diegetic.training.rollout import Rollout, Stretch, roll_out, stretch, velocity_of
@@ -183,13 +183,6 @@ def ways(rng: np.random.Generator, length: int) -> tuple[Solver, list[int]]:
     return student_solver(nfe), np.where(last, nfe - 1, any_of_them).tolist()
 
 
-def drawn_guidance(count: int, device: torch.device) -> Tensor:
-    """(count,), drawn as in the transformer's training: it is an input of all three."""
-    plain = torch.rand(count, device=device) < 0.3
-    share = 1 / MAX_GUIDANCE + (1 - 1 / MAX_GUIDANCE) * torch.rand(count, device=device)
-    return 1 / torch.where(plain, 1.0, share)
-
-
 def load_teacher(path: Path) -> DiT:
     """The averaged weights of a transformer's checkpoint, frozen.
 
@@ -235,7 +228,7 @@ def train_student(
             batch = sampler.draw(settings.clips, CHUNKS, rng)
             begin = int(rng.integers(CHUNKS - SHORTEST + 1))
             hidden = torch.rand(settings.clips, device=group.device) < settings.hidden
-            scene = stretch(batch, begin, hidden, drawn_guidance(settings.clips, group.device))
+            scene = stretch(batch, begin, hidden, 1 / drawn_share(settings.clips, group.device))
             if step < settings.first:
                 yield jump_loss(student, teacher, scene, batch.weights)
                 return
