@@ -7,6 +7,7 @@ Beside the live figures, the same chunks are made by the torch backend where tor
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -21,8 +22,10 @@ from rich.table import Table
 
 from diegetic import report
 from diegetic.conditioning import Conditioner
+from diegetic.config import StreamConfig
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.generator import WEIGHTS, Generator, load_generator
+from diegetic.inference import InferenceProcess
 from diegetic.output import choose_output
 from diegetic.server import Server
 from diegetic.session import Session
@@ -93,11 +96,10 @@ def cold_start(nfe: int, weights: Path | None) -> float:
 def live(arguments: argparse.Namespace) -> list[Row]:
     """Serve a client process for as long as was asked for."""
     output = choose_output(arguments.device, no_device=arguments.device is None)
-    generator = load_generator(arguments.weights, nfe=arguments.nfe)
-    conditioner = Conditioner(TextEncoder(), ImageEncoder())
+    networks = InferenceProcess(StreamConfig(), nfe=arguments.nfe, weights=arguments.weights)
     server = Server(
         "tcp://127.0.0.1:0",
-        make_session=lambda: Session(generator=generator, conditioner=conditioner),
+        make_session=lambda: Session(generator=networks, conditioner=networks.conditioner),
         make_sink=output.sink,
     )
     with server:
@@ -121,6 +123,7 @@ def live(arguments: argparse.Namespace) -> list[Row]:
         Row("parameters, events", (str(status["parameters"]), str(status["events"]))),
         Row("errors, dropped", (str(status["errors"]), str(status["dropped"]))),
         Row("peak memory of the server, MB", (f"{peak_memory() / 1e6:.0f}",)),
+        Row("memory of its networks, MB", (f"{resident(networks.pid) / 1e6:.0f}",)),
         Row("played on", (output.description,)),
     ]
     return rows
@@ -182,6 +185,21 @@ def peak_memory() -> float:
         return 0.0
     unit = 1 if sys.platform == "darwin" else 1024
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+def resident(pid: int | None = None) -> float:
+    """Bytes of memory that a process (None: this one) holds; 0 where the system does not say."""
+    try:
+        for line in Path(f"/proc/{pid or 'self'}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return float(line.split()[1]) * 1024
+    except OSError:
+        pass
+    if sys.platform == "win32":
+        return 0.0
+    command = ["ps", "-o", "rss=", "-p", str(pid or os.getpid())]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return float(found) * 1024 if found else 0.0
 
 
 @contextmanager

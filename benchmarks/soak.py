@@ -25,16 +25,14 @@ from rich.console import Console
 from rich.table import Table
 
 from diegetic import report
-from diegetic.conditioning import Conditioner
 from diegetic.config import StreamConfig
-from diegetic.encoders import ImageEncoder, TextEncoder
-from diegetic.generator import load_generator
+from diegetic.inference import InferenceProcess
 from diegetic.output import choose_output
 from diegetic.server import Server
 from diegetic.session import Session
 from diegetic.sink import Sink
 from diegetic.snapshot import FloatArray
-from live import hog
+from live import hog, resident
 
 GAME = Path(__file__).resolve().with_name("game.py")
 SPARE = 0.1  # s of the lookahead that a stall leaves
@@ -126,12 +124,11 @@ def main() -> int:
         f"stalled for {stall:g} s every {arguments.every:g} s; "
         f"beside it: {' and '.join(loads) or 'nothing'}; {output.description}"
     )
-    generator = load_generator(arguments.weights, nfe=arguments.nfe, config=config)
-    conditioner = Conditioner(TextEncoder(), ImageEncoder())
+    networks = InferenceProcess(config, nfe=arguments.nfe, weights=arguments.weights)
     stalls = Stalls(stall, arguments.every)
 
     def make_session() -> Session:
-        return Session(config, generator=generator, conditioner=conditioner)
+        return Session(config, generator=networks, conditioner=networks.conditioner)
 
     def make_sink() -> Sink:
         return cast(Sink, StallingSink(output.sink(), stalls))
@@ -143,7 +140,7 @@ def main() -> int:
         command[2] = server.endpoint
         with subprocess.Popen(command) as game:
             try:
-                memories = watch(server, game, seconds)
+                memories = watch(server, networks, game, seconds)
             finally:
                 game.terminate()
     session, sink = server.session, server.sink
@@ -193,27 +190,29 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def watch(server: Server, game: "subprocess.Popen[bytes]", seconds: float) -> dict[str, Memory]:
-    """Look at the memory of the server and of the player until the game ends."""
+def watch(
+    server: Server, networks: InferenceProcess, game: "subprocess.Popen[bytes]", seconds: float
+) -> dict[str, Memory]:
+    """Look at the memory of the server, of its networks and of the player until the game ends."""
     start = time.monotonic()
     settled = start + min(SETTLE, seconds / 5)
     pause = max(1.0, seconds / LOOKS)
-    server_sizes: list[tuple[float, float]] = []
-    player_sizes: list[tuple[float, float]] = []
+    sizes: dict[str, list[tuple[float, float]]] = {"server": [], "networks": [], "player": []}
     while game.poll() is None:
         moment = time.monotonic()
         player = getattr(server.sink, "player_pid", None)
         if moment >= settled:
-            server_sizes.append((moment, resident()))
+            sizes["server"].append((moment, resident()))
+            sizes["networks"].append((moment, resident(networks.pid)))
             if player is not None:
-                player_sizes.append((moment, resident(player)))
+                sizes["player"].append((moment, resident(player)))
         try:
             game.wait(pause)
         except subprocess.TimeoutExpired:
             continue
     if game.returncode:
         raise SystemExit(f"the client ended with status {game.returncode}")
-    found = {"server": trend(server_sizes), "player": trend(player_sizes)}
+    found = {name: trend(held) for name, held in sizes.items()}
     return {name: memory for name, memory in found.items() if memory is not None}
 
 
@@ -246,23 +245,6 @@ def judge(underruns: int, memories: dict[str, Memory]) -> list[str]:
         if memory.growth > GROWTH:
             failures.append(f"the {name}'s memory grew by {memory.growth:.1%}")
     return failures
-
-
-def resident(pid: int | None = None) -> float:
-    """Bytes of memory that a process (None: this one) holds; 0 where the system does not say."""
-    try:
-        for line in Path(f"/proc/{pid or 'self'}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return float(line.split()[1]) * 1024
-    except OSError:
-        pass
-    if sys.platform == "win32":
-        return 0.0
-    import os
-
-    command = ["ps", "-o", "rss=", "-p", str(pid or os.getpid())]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return float(found) * 1024 if found else 0.0
 
 
 @contextmanager

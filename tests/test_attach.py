@@ -354,7 +354,7 @@ def test_the_end_of_the_pictures_ends_though_nobody_types() -> None:
 def tones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions without networks."""
 
-    def session(arguments: object) -> Session:
+    def session(arguments: object, *, live: bool) -> Session:
         return Session(generator=ToneGenerator(), conditioner=plain_conditioner)
 
     monkeypatch.setattr(shared, "open_session", session)
@@ -391,7 +391,8 @@ class Told(Session):
     def set_prompt(self, prompt, *rest, **more):
         super().set_prompt(prompt, *rest, **more)
         print(f"told {prompt!r}")
-shared.open_session = lambda a: Told(generator=ToneGenerator(), conditioner=plain_conditioner)
+TONES = {"generator": ToneGenerator(), "conditioner": plain_conditioner}
+shared.open_session = lambda arguments, live: Told(**TONES)
 sys.exit(cli.main(sys.argv[1:]))
 """
 

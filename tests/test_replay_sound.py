@@ -31,7 +31,9 @@ from tone_generator import FakeSink
 @pytest.fixture
 def tones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions of the command line without networks."""
-    monkeypatch.setattr(shared, "open_session", lambda arguments: make_session(arguments.seed))
+    monkeypatch.setattr(
+        shared, "open_session", lambda arguments, live: make_session(arguments.seed)
+    )
 
 
 # What is heard
@@ -159,7 +161,7 @@ from diegetic import Session, cli
 from diegetic.cli import shared
 from tone_generator import ToneGenerator, plain_conditioner
 session = lambda: Session(generator=ToneGenerator(), conditioner=plain_conditioner)
-shared.open_session = lambda arguments: session()
+shared.open_session = lambda arguments, live: session()
 shared.session_factory = lambda arguments: session
 sys.exit(cli.main(sys.argv[1:]))
 """

@@ -10,6 +10,7 @@ sample that a change has touched leaves the device, the change's knob-to-ear del
 
 import logging
 import math
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +28,7 @@ _REST_MIN = 0.001
 _REST_MAX = 0.02  # also how often the play clock is looked at
 VOICE_DELAY = 0.015  # s
 _COSTS = 32  # chunks whose cost is remembered
+_TURN = 0.0005  # s that a thread may keep the interpreter while the generator waits
 _SPENT = 0.5  # share of the spare compute that may go into making again
 
 log = logging.getLogger(__name__)
@@ -128,13 +130,14 @@ class LiveStream:
         return self._first_sample + self._future.reach()
 
     def start(self) -> None:
-        """Open the sink and begin to generate.
+        """Open the sink and begin to generate; threads take turns quickly from then on.
 
         Raises:
             DeviceError, MediaError: the sink cannot be opened.
         """
         self._sink.start(prime=self._config.lookahead_samples)
         self._source.reach = self.reach
+        sys.setswitchinterval(min(_TURN, sys.getswitchinterval()))
         self._thread = threading.Thread(target=self._run, name="generator", daemon=True)
         self._thread.start()
 

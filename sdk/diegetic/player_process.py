@@ -1,19 +1,14 @@
-"""Start player processes, and ask one which devices there are.
-
-A plain subprocess, not multiprocessing: that would run the user's main module once more in the
-child.
-"""
+"""Start player processes, and ask one which devices there are."""
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
+from diegetic.child_process import command, environment, flags
 from diegetic.errors import DeviceError
 from diegetic.player.options import PlayerOptions
 
+_MODULE = "diegetic.player"
 START_PATIENCE = 20.0  # s for a Python process to start on a busy machine
 
 
@@ -38,7 +33,7 @@ def list_devices() -> list[DeviceInfo]:
         DeviceError: PortAudio is missing or broken.
     """
     found = subprocess.run(
-        _command("--devices"),
+        command(_MODULE, "--devices"),
         env=_environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -61,43 +56,22 @@ def spawn(options: PlayerOptions) -> subprocess.Popen[bytes]:
 
     It is out of reach of the terminal's Ctrl-C: the parent says how to end.
     """
-    command, environment = _command(options.to_json()), _environment()
     quiet = subprocess.DEVNULL  # a killed sound server makes its library print gigabytes
-    if sys.platform == "win32":
-        return subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,
-            bufsize=0,
-            stdout=quiet,
-            stderr=quiet,
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP
-            | subprocess.CREATE_NO_WINDOW
-            | subprocess.HIGH_PRIORITY_CLASS,
-        )
     return subprocess.Popen(
-        command,
-        env=environment,
+        command(_MODULE, options.to_json()),
+        env=_environment(),
         stdin=subprocess.PIPE,
         bufsize=0,
         stdout=quiet,
         stderr=quiet,
         start_new_session=True,
+        creationflags=flags(first=True),
     )
 
 
-def _command(argument: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "diegetic.player", argument]
-
-
 def _environment() -> dict[str, str]:
-    """Return an environment in which the child finds this very package, and starts no threads."""
-    environment: dict[str, str] = dict(os.environ)
-    here = str(Path(__file__).resolve().parents[1])
-    inherited = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = os.pathsep.join([here, inherited] if inherited else [here])
-    environment["OPENBLAS_NUM_THREADS"] = "1"
-    return environment
+    """Return an environment in which a player starts no threads for arithmetic."""
+    return environment() | {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def obituary(code: int) -> str:

@@ -5,8 +5,7 @@
         samples = session.read(seconds=2.0)   # pull: as fast as it can be made, the same every time
         session.play()                        # live: through a device, until stop()
 
-The setters may be called by any thread, at any time. `read`, `play` and `stop` belong to one
-thread.
+Any thread may call the setters, at any time. `read`, `play` and `stop` belong to one thread.
 """
 
 import math
@@ -55,12 +54,12 @@ class Session:
         weights: folder of weights; None are those that ship.
         generator: instead of loading one.
         conditioner: instead of loading the encoders.
-        warm: both have run already: there is nothing to warm up.
-        record: a journal of all that is said and done, from which `diegetic.replay` makes the same
-            samples again.
+        isolated: load both in a process of their own, which no Python of this one delays.
+        warm: generator and conditioner have run already: there is nothing to warm up.
+        record: a journal of all that is said, for `diegetic.replay` to make the same samples.
 
     Raises:
-        DiegeticError: `generator` was made for other lengths than `config`.
+        DiegeticError: `generator` is for other lengths than `config`, or `isolated` has no use.
         MediaError: `record` cannot be written.
     """
 
@@ -74,17 +73,16 @@ class Session:
         weights: Path | None = None,
         generator: "Generator | None" = None,
         conditioner: Callable[[Snapshot], Conditioning] | None = None,
+        isolated: bool = False,
         warm: bool = False,
         record: Path | None = None,
     ) -> None:
-        if generator is not None:
-            made, wanted = generator.config.chunk_samples, config.chunk_samples
-            if made != wanted or generator.config.hop_samples != config.hop_samples:
-                raise DiegeticError(f"config must be that of the generator, {generator.config}")
         self.config = config
         self.metrics = Metrics()
         self._seed = seed
-        self._networks = LazyNetworks(config, nfe, backend, weights, generator, conditioner)
+        self._networks = LazyNetworks(
+            config, nfe, backend, weights, generator, conditioner, isolated
+        )
         self._journal: Journal | None = None
         if record is not None:
             known = "" if generator is not None else fingerprint(weights or WEIGHTS)
@@ -115,6 +113,7 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self.stop(drain=kind is None)
+        self._networks.close()
         if self._journal is not None:
             self._journal.close()
 
@@ -134,9 +133,9 @@ class Session:
     def declare_event(self, spec: EventSpec) -> None:
         """Have takes of an event made ahead, for the present switch values first.
 
-        From then on foley is the bank's: a shot that frames show must not be heard twice, so the
-        bed makes ambience and music only, unless `set_layers` says otherwise. An event on the bus
-        "beds" is a matter of the bed: no takes, the generator makes it sound there.
+        From then on foley is the bank's (what frames show must not be heard twice), and the bed makes
+        ambience and music only, unless `set_layers` says otherwise. An event on the bus "beds" has
+        no takes: the generator makes it sound there.
 
         Raises:
             DiegeticError: there are 1,024 others.

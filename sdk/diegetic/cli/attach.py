@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = shared.console()
     output = choose_output(arguments.device, no_device=arguments.no_device)
     console.print(f"playing on: {output.description}")
-    with shared.open_session(arguments) as session:
+    with shared.open_session(arguments, live=True) as session:
         session.set_prompt(arguments.prompt)
         session.play(output.sink(arguments.record))
         console.print('type what should be heard, line by line; "quit" ends')

@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         output = choose_output(arguments.device, no_device=arguments.no_device)
         console.print(f"playing on: {output.description}")
-    with shared.open_session(arguments) as session, shared.progress_bar() as bar:
+    live = output is not None
+    with shared.open_session(arguments, live=live) as session, shared.progress_bar() as bar:
         task = bar.add_task(tape.path.name, total=tape.seconds)
 
         def show(done: float) -> None:

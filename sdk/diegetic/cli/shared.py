@@ -99,8 +99,8 @@ def add_edit_arguments(parser: argparse.ArgumentParser) -> None:
     add_session_arguments(parser)
 
 
-def open_session(arguments: argparse.Namespace) -> "Session":
-    """The session that `add_session_arguments` describes."""
+def open_session(arguments: argparse.Namespace, *, live: bool = False) -> "Session":
+    """The session that `add_session_arguments` describes; a live one has a process for networks."""
     from diegetic.session import Session
 
     return Session(
@@ -108,32 +108,32 @@ def open_session(arguments: argparse.Namespace) -> "Session":
         nfe=arguments.nfe,
         backend=arguments.backend,
         weights=arguments.weights,
+        isolated=live,
     )
 
 
 def session_factory(
     arguments: argparse.Namespace, config: StreamConfig = DEFAULT_CONFIG
 ) -> "Callable[[], Session]":
-    """Make sessions of these lengths that share one set of networks, loaded now."""
+    """Make live sessions of these lengths that share one process of networks, loaded now."""
+    from diegetic.inference import InferenceProcess
     from diegetic.session import Session
 
-    generator, conditioner = open_networks(arguments, config)
+    networks = InferenceProcess(
+        config, nfe=arguments.nfe, backend=arguments.backend, weights=arguments.weights
+    )
     return lambda: Session(
-        config, seed=arguments.seed, generator=generator, conditioner=conditioner
+        config, seed=arguments.seed, generator=networks, conditioner=networks.conditioner
     )
 
 
-def open_networks(
-    arguments: argparse.Namespace, config: StreamConfig = DEFAULT_CONFIG
-) -> "tuple[ChunkGenerator, Conditioner]":
+def open_networks(arguments: argparse.Namespace) -> "tuple[ChunkGenerator, Conditioner]":
     """The networks that `add_session_arguments` describes."""
     from diegetic.conditioning import Conditioner
     from diegetic.encoders import ImageEncoder, TextEncoder
     from diegetic.generator import load_generator
 
-    generator = load_generator(
-        arguments.weights, backend=arguments.backend, nfe=arguments.nfe, config=config
-    )
+    generator = load_generator(arguments.weights, backend=arguments.backend, nfe=arguments.nfe)
     return generator, Conditioner(TextEncoder(), ImageEncoder())
 
 

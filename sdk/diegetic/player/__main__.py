@@ -9,10 +9,10 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from diegetic.child_process import go_first
 from diegetic.errors import DeviceError
 from diegetic.mixer.commands import Command
 from diegetic.player.commands import read_commands
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
         return _print_devices()
     options = PlayerOptions.from_json(arguments[0])
     gc.disable()
-    _go_first()
+    go_first(_NICENESS)  # a little work, but at its time
     sys.setswitchinterval(_TURN)
     ring = Ring.attach(options.ring)
     commands: deque[Command] = deque()
@@ -57,13 +57,6 @@ def main(arguments: list[str]) -> int:
     )
     ring.close()
     return 0 if done else 1
-
-
-def _go_first() -> None:
-    """Ask to run before others: a little work, but at its time. Not every system grants it."""
-    if sys.platform != "win32":  # there, who starts the process asks for it
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
 def _parent_watch(ring: Ring, parent: int) -> Callable[[], bool]:
