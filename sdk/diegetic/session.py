@@ -133,9 +133,9 @@ class Session:
     def declare_event(self, spec: EventSpec) -> None:
         """Have takes of an event made ahead, for the present switch values first.
 
-        From then on foley is the bank's (what frames show must not be heard twice), and the bed makes
-        ambience and music only, unless `set_layers` says otherwise. An event on the bus "beds" has
-        no takes: the generator makes it sound there.
+        From then on foley is the bank's (what frames show must not be heard twice), and the bed
+        makes ambience and music only, unless `set_layers` says otherwise. An event on the bus
+        "beds" has no takes: the generator makes it sound there.
 
         Raises:
             DiegeticError: there are 1,024 others.
