@@ -22,6 +22,7 @@ from diegetic.config import CHANNELS, LATENT_DIM, SAMPLES_PER_LATENT, StreamConf
 from diegetic.errors import DiegeticError
 from diegetic.flow import Known, follow_flow, solver, student_solver, usual_evaluations
 from diegetic.networks import HIDDEN, FloatArray, Memory, Networks, Precision
+from diegetic.scene import another_scene
 from diegetic.snapshot import Conditioning, null_conditioning
 from diegetic.weights import read_distilled
 
@@ -39,6 +40,7 @@ class GeneratorState:
         prefix: ring of clean latents' keys and values, newest last.
         decoder: the decoder's state.
         sound: the state of the synthesis.
+        said: with the chunk before; None before the first one.
     """
 
     seed: int
@@ -46,6 +48,7 @@ class GeneratorState:
     prefix: Memory
     decoder: FloatArray
     sound: SynthesisState
+    said: Conditioning | None = None
 
 
 class Generator(Protocol):
@@ -144,10 +147,13 @@ class ChunkGenerator:
     ) -> tuple[FloatArray, GeneratorState]:
         """Make the next chunk, (config.chunk_samples, 2), and the state after its hop."""
         hop = self.config.hop_latents
+        if state.said is not None and another_scene(state.said, conditioning):
+            hidden = np.full_like(state.prefix.bias, HIDDEN)
+            state = replace(state, prefix=replace(state.prefix, bias=hidden))
         latents = self.sample(state, conditioning)
         head, after = self.append(state, latents[:, :hop])
         overlap, _ = self._decode(after, latents[:, hop:])
-        return np.concatenate((head, overlap)), after
+        return np.concatenate((head, overlap)), replace(after, said=conditioning)
 
     def sample(
         self, state: GeneratorState, conditioning: Conditioning, known: Known | None = None

@@ -71,13 +71,15 @@ class SaidInputs:
 class ChunkInputs:
     """What B chunks are made of.
 
-    Pages are (B,) int64, `guidance` is (B,), `noise` (B, 1 + chunk, NOISE).
+    Pages are (B,) int64, `guidance` is (B,), `noise` (B, 1 + chunk, NOISE). `forget` (B,) is 1
+    where another scene begins, else 0.
     """
 
     read: Tensor
     write: Tensor
     said: Tensor
     guidance: Tensor
+    forget: Tensor
     noise: Tensor
 
 
@@ -111,6 +113,7 @@ def chunk_inputs(
         write=pages(SCRAP),
         said=pages(BLANK),
         guidance=torch.ones(batch, device=device, pin_memory=pinned),
+        forget=torch.zeros(batch, device=device, pin_memory=pinned),
         noise=torch.zeros(noise, device=device, pin_memory=pinned),
     )
 
@@ -199,6 +202,8 @@ class ChunkMaker:
     def make(self, inputs: ChunkInputs, solver: Solver) -> Tensor:
         """Samples of the next chunks, (B, chunk samples, 2); the states after them are written."""
         state = self._load(inputs.read)
+        forgotten = (inputs.forget * HIDDEN).to(state.bias.dtype)[:, None]
+        state = replace(state, bias=torch.minimum(state.bias, forgotten))
         transformer = self._transformer
         keys, values, hidden = transformer.past(state.prefix, state.bias)
         layers = self._layers(keys, values, transformer.unhide(hidden, self.config.chunk_latents))

@@ -26,6 +26,7 @@ from diegetic.errors import DiegeticError
 from diegetic.flow import Solver, solver, student_solver, usual_evaluations
 from diegetic.generator import WEIGHTS
 from diegetic.networks import FloatArray
+from diegetic.scene import another_scene
 from diegetic.slots.chunk import ChunkMaker
 from diegetic.slots.lanes import Lanes, buckets_for
 from diegetic.slots.noise import NoiseAhead
@@ -311,6 +312,7 @@ class SlotEngine:
             (rows.write, [*(page.index for page in pages), *[SCRAP] * fill]),
             (rows.said, [*(said[k].page.index for k in part), *[BLANK] * fill]),
             (rows.guidance, [*(work[k].conditioning.guidance for k in part), *[1.0] * fill]),
+            (rows.forget, [*(_forgets(work[k]) for k in part), *[0.0] * fill]),
         ):
             field.numpy()[:bucket] = values
         self._lanes.make(bucket, way)
@@ -325,6 +327,11 @@ class SlotEngine:
         self.stages_ms["noise"] += (ready - start) * 1000
         self.stages_ms["chunk"] += (time.perf_counter() - ready) * 1000
         return made
+
+
+def _forgets(work: Work[SlotState]) -> float:
+    """1 where a chunk begins another scene."""
+    return float(another_scene(work.state.said.conditioning, work.conditioning))
 
 
 def _same(ours: Conditioning, theirs: Conditioning) -> bool:
