@@ -141,6 +141,21 @@ def test_a_stream_that_is_picked_up_has_the_noise_of_its_place(
     assert np.array_equal(picked_up, generator.generate(fresh, said)[0])
 
 
+def test_an_answer_that_was_interrupted_is_not_taken_for_the_next(
+    monkeypatch: pytest.MonkeyPatch, networks: InferenceProcess
+) -> None:
+    wanted = networks.conditioner(Snapshot(0.0, 0.16, "rain"))
+
+    def interrupted(pipe: object) -> object:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("diegetic.inference.process.receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        networks.conditioner.embed("words that nobody hears of")
+    assert np.array_equal(networks.conditioner(Snapshot(0.0, 0.16, "rain")).words, wanted.words)
+
+
 def test_processes_that_die_at_once_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     stillborn = [sys.executable, "-c", "raise SystemExit(3)"]
     monkeypatch.setattr("diegetic.inference.process.command", lambda module: stillborn)

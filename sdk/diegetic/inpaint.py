@@ -18,7 +18,6 @@ from diegetic.generator import ChunkGenerator
 from diegetic.snapshot import Conditioning, FloatArray
 
 FADE = 960  # samples, from the recording to its decoding and back
-ENDING = 5  # latents of a gap that its last chunk makes, which sees what follows as well
 
 
 def continue_audio(
@@ -78,23 +77,25 @@ def inpaint(
     # A latent whose frames reach back into the gap is not known.
     last = -(-end // SAMPLES_PER_LATENT) + 1
     config = generator.config
-    place = first - min(-(last - first - ENDING) % config.hop_latents, first - 1)
-    origin = place * SAMPLES_PER_LATENT - DELAY  # where in `audio` the made sound begins
-    latents = _encode(generator, audio)
-    state = generator.start(seed, audio[: place * SAMPLES_PER_LATENT])
+    wanted = end + FADE - (first * SAMPLES_PER_LATENT - DELAY)
+    after = _encode_from(generator, audio, last)
+    state = generator.start(seed, audio[: first * SAMPLES_PER_LATENT])
     made: list[FloatArray] = []
-    while sum(map(len, made)) < end + FADE - origin:
-        places = np.arange(place, place + config.chunk_latents)
-        inside = places < latents.shape[1]
+    place = first
+    while sum(map(len, made)) < wanted:
+        mask = np.arange(place, place + config.chunk_latents) >= last
         given = np.zeros((1, config.chunk_latents, LATENT_DIM), np.float32)
-        given[:, inside] = latents[:, places[inside]]
-        known = Known(given, inside & ((places < first) | (places >= last)))
-        chunk = generator.sample(state, conditioning, known)
-        samples, state = generator.append(state, chunk[:, : config.hop_latents])
+        begin = max(place - last, 0)
+        window = after[:, begin : begin + int(mask.sum())]
+        given[:, len(mask) - int(mask.sum()) :][:, : window.shape[1]] = window
+        known = Known(given, mask & (np.arange(place, place + len(mask)) < last + after.shape[1]))
+        latents = generator.sample(state, conditioning, known)
+        samples, state = generator.append(state, latents[:, : config.hop_latents])
         made.append(samples)
         place += config.hop_latents
     sound = np.concatenate(made)
     out = audio.astype(np.float32, copy=True)
+    origin = first * SAMPLES_PER_LATENT - DELAY  # where in `audio` the made sound begins
     out[start:end] = sound[start - origin : end - origin]
     before = slice(start - FADE, start)
     out[before], _ = blend(audio[before], sound[before.start - origin : before.stop - origin])
@@ -103,10 +104,11 @@ def inpaint(
     return out
 
 
-def _encode(generator: ChunkGenerator, audio: FloatArray) -> FloatArray:
-    """Latents of `audio`, with silence after its end."""
+def _encode_from(generator: ChunkGenerator, audio: FloatArray, first: int) -> FloatArray:
+    """Latents of `audio` from number `first` on, with silence after its end."""
     missing = -len(audio) % SAMPLES_PER_LATENT
-    return generator.encode(np.concatenate((audio, np.zeros((missing, CHANNELS), np.float32))))
+    whole = np.concatenate((audio, np.zeros((missing, CHANNELS), np.float32)))
+    return generator.encode(whole)[:, first:]
 
 
 def _check_length(samples: int, what: str) -> None:

@@ -116,7 +116,8 @@ class InferenceProcess:
 
         What is not closed ends when nobody has it any more.
         """
-        self._end()
+        with self._lock:
+            self._end()
 
     def _state(self, seed: int, position: int) -> GeneratorState:
         """A state of the other process; only that looks into its states."""
@@ -141,7 +142,6 @@ class InferenceProcess:
                         self._open = True
                     return None if request is None else self._exchange(request())
                 except (EOFError, OSError):
-                    self.close()
                     code = self._child.returncode
                 log.warning("the process of the networks ended with code %d; another begins", code)
         raise DiegeticError(
@@ -150,8 +150,12 @@ class InferenceProcess:
         )
 
     def _exchange(self, request: object) -> object:
-        send(cast(io.FileIO, self._child.stdin), request)
-        answer: Answer = receive(cast(io.FileIO, self._child.stdout))
+        try:
+            send(cast(io.FileIO, self._child.stdin), request)
+            answer: Answer = receive(cast(io.FileIO, self._child.stdout))
+        except BaseException:
+            self._end()  # interrupted, it would leave an answer to be taken for the next one
+            raise
         return answer.unwrap()
 
     def _start_child(self) -> tuple["subprocess.Popen[bytes]", "weakref.finalize[..., Self]"]:
