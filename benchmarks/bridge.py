@@ -1,10 +1,11 @@
 """What the bridge promises, held against real servers over real sockets, each a process of its own.
 
     python benchmarks/bridge.py [--only fuzz,events,frames,kill,crowd] [--json FILE]
-                                [--count 1000000] [--seed 0] [--seconds 60] [--rate 10000]
+                                [--count 1000000] [--settle 100000] [--seed 0]
+                        [--seconds 60] [--rate 10000]
 
 fuzz    COUNT mutated and random messages, half at `diegetic serve`, half at a server that lets
-        everyone in; a good client plays beside them
+        everyone in, after SETTLE at each until memory counts; a good client plays beside them
 events  RATE events a second for SECONDS at a real session, through a wire that is cut three times
 frames  60 Hz for SECONDS at a real session whose generator is held up for 200 ms at each chunk
 kill    kill -9 of `diegetic serve` under a game that plays, five times, started again at once
@@ -38,7 +39,7 @@ def main(words: list[str] | None = None) -> int:
     arguments = parse(words)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # no process is left behind
     rows: dict[str, Callable[[], list[Figure]]] = {
-        "fuzz": lambda: fuzz(arguments.count, arguments.seed),
+        "fuzz": lambda: fuzz(arguments.count, arguments.seed, arguments.settle),
         "events": lambda: events(arguments.seconds, arguments.rate),
         "frames": lambda: frames(arguments.seconds),
         "kill": lambda: kill(KILLS),
@@ -70,11 +71,12 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", type=_names, default=ROWS, metavar="ROWS")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--settle", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rate", type=int, default=10_000)
     arguments = parser.parse_args(words)
-    for name in ("count", "seconds", "rate"):
+    for name in ("count", "settle", "seconds", "rate"):
         if not getattr(arguments, name) > 0:
             parser.error(f"--{name} must be positive, got {getattr(arguments, name):g}")
     return arguments

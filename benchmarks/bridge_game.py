@@ -4,9 +4,9 @@
     python benchmarks/bridge_game.py show ENDPOINT SECONDS
     python benchmarks/bridge_game.py play ENDPOINT
 
-pour: events of 16 objects. show: frames at 60 Hz that carry the moment at which they were shown,
-and 10 events a second. play: what a game says at 60 Hz, and the sound back into it, until stdin
-ends; says when sound is heard, each time after a silence.
+pour: events of 16 objects, from when their takes are ready. show: frames at 60 Hz that carry the
+moment at which they were shown, and 10 events a second. play: what a game says at 60 Hz, and the
+sound back into it, until stdin ends; says when sound is heard, each time after a silence.
 """
 
 import argparse
@@ -35,6 +35,7 @@ def pour(endpoint: str, seconds: float, rate: int) -> dict[str, object]:
     posted = 0
     with Client(endpoint, engine="events", events=specs, event_ttl=PATIENCE) as client:
         _await_welcome(client)
+        _await_takes(client)
         print(json.dumps("open"), flush=True)
         welcomes, most = 1, 0
         start = time.perf_counter()
@@ -137,6 +138,15 @@ def _await_welcome(client: Client) -> None:
             raise SystemExit("the server never answered")
         time.sleep(0.01)
     client.poll()
+
+
+def _await_takes(client: Client) -> None:
+    """Wait as a game does behind its loading screen."""
+    end = time.monotonic() + PATIENCE
+    while (bank := client.bank_progress) is None or bank.ready < bank.wanted:
+        if time.monotonic() > end:
+            raise SystemExit("the takes were never ready")
+        time.sleep(0.01)
 
 
 def main() -> None:

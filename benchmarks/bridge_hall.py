@@ -20,7 +20,7 @@ class Hall:
     """A handler that opens every session, and keeps in mind which events of good clients came."""
 
     def __init__(self) -> None:
-        self.heard: Counter[str] = Counter()
+        self.heard: Counter[tuple[str, int]] = Counter()  # by name and id
 
     def on_open(self, hello: object, peer: str) -> WelcomeInfo:
         """Open a session."""
@@ -38,7 +38,7 @@ class Hall:
     def on_event(self, message: Event, at: float) -> None:
         """Count it, if a good client said it."""
         if message.name.startswith(GOOD):
-            self.heard[message.name] += 1
+            self.heard[message.name, message.id] += 1
 
     def on_frame(self, message: Frame, at: float) -> None:
         """Read it, as one who looks at it would."""

@@ -1,9 +1,9 @@
 """A hostile peer: says `count` messages that nobody should, over real connections.
 
-    python benchmarks/bridge_hostile.py ENDPOINT COUNT [--seed 0] [--connections 8]
+    python benchmarks/bridge_hostile.py ENDPOINT COUNT [--looks 10] [--seed 0] [--connections 8]
 
-COUNT 0 goes on until stdin ends. Says {"sent": n} after every tenth and at the end, when the server
-has worked through all of it. Every other connection never reads what it is answered.
+COUNT 0 goes on until stdin ends. Says {"sent": n} LOOKS times, the last time at the end, when the
+server has worked through all of it. Every other connection never reads what it is answered.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from bridge_mutants import Mutants
 from diegetic_bridge import Error, Hello
 from diegetic_bridge.messages import decode_reply, encode
 
-TENTHS = 10
 PART_CUTS = 1 << 24  # B; more than that, and the connection is cut
 WIRE_EVERY = 2_000  # messages: then one that is no ZMTP
 OVERSIZE_EVERY = 100_000
@@ -35,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("endpoint")
     parser.add_argument("count", type=int)
+    parser.add_argument("--looks", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--connections", type=int, default=8)
     arguments = parser.parse_args()
@@ -49,8 +49,8 @@ def main() -> None:
             dealer.setsockopt(zmq.SNDTIMEO, round(PATIENCE * 1000))
             dealer.connect(arguments.endpoint)
             dealers.append(dealer)
-        done = stop.is_set
-        shout(dealers, arguments.endpoint, rng, arguments.count, done)
+        every = max(1, arguments.count // arguments.looks)
+        shout(dealers, arguments.endpoint, rng, arguments.count, every, stop.is_set)
         context.destroy(linger=0)
 
 
@@ -59,11 +59,11 @@ def shout(
     endpoint: str,
     rng: random.Random,
     count: int,
+    every: int,
     done: Callable[[], bool],
 ) -> None:
-    """Say `count` messages (0: until `done`), and how far it is."""
+    """Say `count` messages (0: until `done`), and how far it is after `every` of them."""
     mutants: Iterator[list[bytes]] = Mutants(rng)
-    tenth = max(1, count // TENTHS)
     sent = 0
     while not done() and (sent < count or not count):
         number = sent % len(dealers)
@@ -76,7 +76,7 @@ def shout(
             dealers[number].send_multipart(next(mutants), copy=True)
         if sent % 64 < 2 * len(dealers) and not number % 2:
             _read(dealers[number])
-        if count and sent % tenth == 0:
+        if count and (sent % every == 0 or sent == count):
             if sent == count:
                 for token, dealer in enumerate(dealers):
                     settle(dealer, 1000 + token)

@@ -91,14 +91,18 @@ def main() -> None:
         print(json.dumps(server.endpoint), flush=True)
         sys.stdin.read()
         notes.left.wait(PATIENCE)
+        status = server.status()
         found = {
             "heard": len(notes.events),
             "different": len(set(notes.events)),
             "disorder": disorder(notes.events),
             "seen": len(looker.events),
             "ages_ms": looker.ages_ms,
-            "underruns": server.status()["underruns"],
-            "rtf_p95": server.status()["rtf_p95"],
+            "underruns": status["underruns"],
+            "rtf_p95": status["rtf_p95"],
+            "missed": status["events_missed"],
+            "stolen": server.sink.mix_counts.stolen if server.sink else 0,
+            "refused": server.sink.mix_counts.refused if server.sink else 0,
         }
     print(json.dumps(found), flush=True)
 

@@ -86,9 +86,8 @@ class Peer:
         self.dealer.send(encode(Ping(now)))
         self.said += 1
         self.waiting[self.said] = now
-        # on the beds' bus it is the generator's: no takes of thousands of names
-        name = f"{GOOD}{self.name} {self.said}"
-        self.dealer.send(encode(Event(self.said, name, now, bus="beds")))
+        # on the beds' bus it is the generator's, which needs no takes of it
+        self.dealer.send(encode(Event(self.said, f"{GOOD}{self.name}", now, bus="beds")))
         if self.ticks % FRAME_EVERY == 0:
             self.dealer.send(encode(Frame(128, 72, now, PICTURE)))
         self.ticks += 1

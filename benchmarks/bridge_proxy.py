@@ -1,7 +1,6 @@
 """A wire that can be cut: stands between a client and a server, in a thread of its own."""
 
 import asyncio
-import contextlib
 import threading
 from types import TracebackType
 from typing import Self
@@ -13,8 +12,8 @@ class Cutter:
     def __init__(self, endpoint: str) -> None:
         self._host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
         self._port = int(port)
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._ends: set[_End] = set()
+        self._calls: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cutter", daemon=True)
         self.endpoint = ""
@@ -26,15 +25,13 @@ class Cutter:
         """
 
         async def abort() -> int:
-            for writer in self._writers:
-                writer.transport.abort()
-            return len(self._writers) // 2
+            return self._abort() // 2
 
         return asyncio.run_coroutine_threadsafe(abort(), self._loop).result()
 
     def __enter__(self) -> Self:
         self._thread.start()
-        start = asyncio.start_server(self._connect, "127.0.0.1", 0)
+        start = self._loop.create_server(self._answer, "127.0.0.1", 0)
         self._listener = asyncio.run_coroutine_threadsafe(start, self._loop).result()
         host, port = self._listener.sockets[0].getsockname()
         self.endpoint = f"tcp://{host}:{port}"
@@ -51,31 +48,70 @@ class Cutter:
         self._thread.join()
         self._loop.close()
 
+    def _abort(self) -> int:
+        ends = list(self._ends)
+        for end in ends:
+            end.transport.abort()
+        return len(ends)
+
     async def _end(self) -> None:
         self._listener.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        while self._pumps:
-            await asyncio.wait(self._pumps)
+        while self._ends or self._calls:
+            self._abort()
+            await asyncio.sleep(0.001)
 
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _answer(self) -> "_End":
+        """Take in a client: whatever it says waits until there is a server to hear it."""
+        client = _End(self._ends)
+        call = self._loop.create_task(self._call(client))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return client
+
+    async def _call(self, client: "_End") -> None:
         try:
-            upstream_reader, upstream = await asyncio.open_connection(self._host, self._port)
+            _, server = await self._loop.create_connection(
+                lambda: _End(self._ends), self._host, self._port
+            )
         except OSError:  # no server: the client tries again
-            writer.transport.abort()
+            client.transport.abort()
             return
-        for source, target in ((reader, upstream), (upstream_reader, writer)):
-            self._writers.add(target)
-            pump = asyncio.create_task(self._pump(source, target))
-            self._pumps.add(pump)
-            pump.add_done_callback(self._pumps.discard)
+        client.other, server.other = server, client
+        for end in (client, server):
+            if end.transport.is_closing():
+                end.connection_lost(None)
+        for end in (client, server):
+            end.transport.resume_reading()
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await source.read(65_536):
-                target.write(data)
-                await target.drain()
-        self._writers.discard(target)
-        target.close()
-        with contextlib.suppress(ConnectionError):
-            await target.wait_closed()
+
+class _End(asyncio.Protocol):
+    """One end of a connection; while there is no other one, nothing is read."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, ends: "set[_End]") -> None:
+        self.other: _End | None = None
+        self._ends = ends
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._ends.add(self)
+        transport.pause_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None:
+            self.other.transport.write(data)
+
+    def pause_writing(self) -> None:
+        if self.other is not None:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other is not None:
+            self.other.transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ends.discard(self)
+        if self.other is not None:
+            self.other.transport.close()

@@ -55,7 +55,7 @@ class PacedBed(Bed):
         self._device.cursor += round(COST * RATE)
         inside = record.heard_from - record.start_sample
         if inside > 0:
-            old = self._device.sound()[record.heard_from :][: self._overlap]
+            old = self._device.sound(record.heard_from)[: self._overlap]
             self.splices.append(record.heard_from)
             self.sides.append((old, samples[inside:][: self._overlap].copy()))
         return samples, replace(record, stages_ms={"generate": COST * 1000})
@@ -67,8 +67,13 @@ def record_revoked(
     seed: int,
     warm: float,
     wanted: int,
+    room: int,
 ) -> Recording:
-    """Play one of `prompts` after another until `wanted` futures were taken back in mid-chunk."""
+    """Play one of `prompts` after another until enough futures were taken back in mid-chunk.
+
+    Enough are `wanted` that begin `room` samples before the next chunk's seam: others cannot be
+    measured alone, so prompts come at random, but only where that is likely.
+    """
     config = networks[0].config
     rng = np.random.default_rng(seed)
     device = Device()
@@ -77,14 +82,19 @@ def record_revoked(
     bed.reach = live.reach
     prompt, due = int(rng.integers(len(prompts))), warm
     bed.set_prompt(prompts[prompt], None, None)
-    while len(bed.splices) < wanted:
+    while sum(-splice % config.hop_samples >= room for splice in bed.splices) < wanted:
         while live.step() == 0.0:
             pass
         device.cursor += round(STEP * RATE)
-        if device.cursor >= due * RATE:
+        if device.cursor < due * RATE:
+            continue
+        pause = PAUSE
+        if -(live.reach() + round(COST * RATE)) % config.hop_samples >= room:
             prompt = (prompt + int(rng.integers(1, len(prompts)))) % len(prompts)
             bed.set_prompt(prompts[prompt], None, None)
-            due = device.cursor / RATE + float(rng.uniform(*PAUSE))
+        else:
+            pause = (0.0, config.hop)  # any other moment will do
+        due = device.cursor / RATE + float(rng.uniform(*pause))
     while bed.position < bed.splices[-1] + 2 * config.hop_samples:
         live.step()
         device.cursor += round(STEP * RATE)

@@ -1,7 +1,7 @@
 """Seams, measured: can where chunks join be told from where they do not?
 
     python benchmarks/seams.py [--seams 1000] [--seed 0] [--nfe 4] [--weights DIR] [--hop 0.16]
-                               [--overlap 0.04]
+                               [--overlap 0.06]
 
 Beds of one prompt (steady), beds whose prompt changes every few hops (judged where it changes),
 beds under a parameter that never rests, and controls: tones to which nothing was done, tones cut at
@@ -44,6 +44,7 @@ from diegetic.evaluation.seam_metrics import (
     fade_steps,
     find_places,
     permutation_test,
+    room,
     shift,
     told_by,
 )
@@ -246,10 +247,12 @@ def ramps(studio: Studio, seams: int) -> list[Recording]:
 
 def revoked(studio: Studio, seams: int) -> list[Recording]:
     """Prompts come while a future lies ahead; where it is taken back in mid-chunk is judged."""
-    each = -(-seams * 2 // len(BEDS))  # half of them lie too near the next chunk's seam
+    each = -(-seams // len(BEDS))
+    config = studio.generator.config
+    space = room(config.overlap_samples, config.hop_samples)
     networks = studio.generator, studio.conditioner
     return [
-        record_revoked(networks, BEDS, studio.seed * len(BEDS) + index, studio.warm, each)
+        record_revoked(networks, BEDS, studio.seed * len(BEDS) + index, studio.warm, each, space)
         for index in range(len(BEDS))
     ]
 

@@ -7,6 +7,7 @@ The client process is game.py beside this file: prompts, events, parameters, fra
 `--every` seconds the generator is held up for `--stall` seconds before it hands over a chunk
 (lookahead - 0.1 unless told; 0: never). `--spin` runs a Python thread in this process that never
 rests, `--hog` a process on one core. Exit status 1: an underrun, or memory grew by more than 5 %.
+Memory counts from when the event bank has all its takes, or half the time is over.
 """
 
 import argparse
@@ -38,6 +39,7 @@ GAME = Path(__file__).resolve().with_name("game.py")
 SPARE = 0.1  # s of the lookahead that a stall leaves
 GROWTH = 0.05  # share of its memory by which a process may grow
 SETTLE = 60.0  # s, at most a fifth of the whole, before memory counts: caches fill
+FILL = 0.5  # share of the whole that the bank has to fill: takes are kept, by both processes
 LOOKS = 360  # at the memory in all, at most one a second
 MEGABYTE = 1e6
 
@@ -108,6 +110,20 @@ class Memory:
         return self.end / self.start - 1
 
 
+class Settling:
+    """When memory begins to count: when caches are full, and the bank has all it wants."""
+
+    def __init__(self, start: float, seconds: float) -> None:
+        self._earliest = start + min(SETTLE, seconds / 5)
+        self._latest = start + seconds * FILL
+        self._over = False
+
+    def over(self, moment: float, full: bool) -> bool:
+        """True from the first `moment` (monotonic s) on at which the bank was `full`, or late."""
+        self._over |= moment >= self._latest or (full and moment >= self._earliest)
+        return self._over
+
+
 def main() -> int:
     """Run, print, judge."""
     arguments = parse()
@@ -154,6 +170,7 @@ def main() -> int:
         ("concealed, ms", f"{sink.concealed / 48:.0f}"),
         ("RTF", ", ".join(f"{key} {value:.3f}" for key, value in rtf.items())),
         ("stalls", str(stalls.count)),
+        ("takes in the bank, MB", f"{session.bank.memory_used / MEGABYTE:.1f}"),
         *((name, str(value)) for name, value in sorted(counts.items())),
         *((f"memory of the {name}", describe(memory)) for name, memory in memories.items()),
     ):
@@ -194,14 +211,15 @@ def watch(
     server: Server, networks: InferenceProcess, game: "subprocess.Popen[bytes]", seconds: float
 ) -> dict[str, Memory]:
     """Look at the memory of the server, of its networks and of the player until the game ends."""
-    start = time.monotonic()
-    settled = start + min(SETTLE, seconds / 5)
+    settling = Settling(time.monotonic(), seconds)
     pause = max(1.0, seconds / LOOKS)
     sizes: dict[str, list[tuple[float, float]]] = {"server": [], "networks": [], "player": []}
     while game.poll() is None:
         moment = time.monotonic()
         player = getattr(server.sink, "player_pid", None)
-        if moment >= settled:
+        session = server.session
+        full = session is not None and session.bank.progress().total.complete
+        if settling.over(moment, full):
             sizes["server"].append((moment, resident()))
             sizes["networks"].append((moment, resident(networks.pid)))
             if player is not None:

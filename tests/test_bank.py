@@ -1,7 +1,7 @@
 """The bank as a whole, with a generator of clicks: order, choice, threads, files' place in it."""
 
 import threading
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +24,16 @@ CONCRETE, GRASS = {"surface": "concrete"}, {"surface": "grass"}
 def new_bank(
     memory_bytes: int = 4 * MIN_MEMORY_BYTES, embed: bool = False, seed: int = 0
 ) -> EventBank:
+    """A bank of clicks to which each look at the clock is a second later."""
     networks = ClickGenerator(), event_conditioner
     maker = VariationMaker(lambda: networks, seed)
-    return EventBank(maker, memory_bytes=memory_bytes, seed=seed, embed=letters if embed else None)
+    return EventBank(
+        maker,
+        memory_bytes=memory_bytes,
+        seed=seed,
+        embed=letters if embed else None,
+        clock=count().__next__,
+    )
 
 
 def letters(text: str) -> FloatArray:

@@ -145,7 +145,7 @@ def test_every_event_is_delivered_once_and_acknowledged_each_time() -> None:
     assert len(feed(connection, shot(2))) == 1
     assert connection.acks() == Ack([1, 1, 2])
     assert connection.acks() is not None  # until it is known to have gone out
-    connection.acknowledged()
+    connection.acknowledged(Ack([1, 1, 2]))
     assert connection.acks() is None
     assert connection.counts.events == 2
 

@@ -46,9 +46,13 @@ def values(figures: list[Any]) -> dict[str, Any]:
 
 def test_fuzz_and_what_is_written_down(tmp_path: Path) -> None:
     report = tmp_path / "bridge.json"
-    command = [BENCHMARKS / "bridge.py", "--only", "fuzz", "--count", "2000", "--json", report]
+    command = [BENCHMARKS / "bridge.py", "--only", "fuzz", "--json", report]
+    counts = ["--count", "2000", "--settle", "1000"]
     done = subprocess.run(
-        [sys.executable, *map(str, command)], stdout=subprocess.PIPE, text=True, timeout=3 * WAIT
+        [sys.executable, *map(str, command), *counts],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=3 * WAIT,
     )
     told = json.loads(report.read_text())
     assert done.returncode == (not all(figure["holds"] for figure in told["figures"]))
@@ -57,6 +61,7 @@ def test_fuzz_and_what_is_written_down(tmp_path: Path) -> None:
     found = {figure["what"]: figure.get("value", figure) for figure in told["figures"]}
     for server in ("diegetic serve", "all let in"):
         assert found[f"{server}: messages"] == 1000
+        assert found[f"{server}: most memory of the first 1,000, MB"] > 0
         assert found[f"{server}: thrown away"] > 300
         assert found[f"{server}: crashes"] == 0
         for trouble in ("pings not answered", "events not acknowledged", "errors"):

@@ -175,3 +175,14 @@ def test_a_curve_rises_once_and_is_the_same_in_parts() -> None:
     parts = [Stretch(at, 100).heights(curve) for at in range(900, 1700, 100)]
     assert np.array_equal(np.concatenate(parts), whole)
     np.testing.assert_allclose(whole, [curve.at(t) for t in range(900, 1700)], atol=1e-6)
+
+
+def test_a_short_curve_is_where_it_is_wherever_one_looks() -> None:
+    """Those of up to 20 ms are looked up: each sample is that of a long one's formula."""
+    curve = Curve(10_000, 480)
+    for start in (0, 8_000, 9_743, 9_744, 9_745, 9_999, 10_000, 10_224, 10_479, 10_480, 90_000):
+        heights = Stretch(start, 256).heights(curve)
+        expected = [curve.at(t) for t in range(start, start + 256)]
+        np.testing.assert_allclose(heights, expected, atol=1e-6)
+    long = Stretch(9_900, 2_000).heights(curve)  # longer than any block
+    np.testing.assert_allclose(long, [curve.at(t) for t in range(9_900, 11_900)], atol=1e-6)

@@ -9,7 +9,7 @@ import pytest
 
 from diegetic.errors import DeviceError, MediaError
 from diegetic.mixer.mixer import Mixer
-from diegetic.player import BLOCK, FADE, ClockOutput, Concealer, Player, outputs
+from diegetic.player import BLOCK, FADE, ClockOutput, Concealer, Player, outputs, play
 from diegetic.ring import Command, Ring, Status, Underrun
 from diegetic.snapshot import FloatArray
 from diegetic.wav import WavWriter
@@ -157,6 +157,35 @@ def test_a_full_disk_ends_the_recording_and_not_the_sound(ring: Ring, tmp_path: 
     record.close()
     assert np.array_equal(tape.sound[:3000], tone(0, 3000))
     assert (ring.status, "No space" in ring.error) == (Status.PLAYING, True)
+
+
+def test_a_player_that_takes_over_plays_without_a_file_that_is_gone(
+    ring: Ring, tmp_path: Path
+) -> None:
+    path = tmp_path / "gone" / "take.wav"
+    said: list[str] = []
+
+    def run(*, resumed: bool) -> bool:
+        ring.write(tone(0, 3000))
+        ring.tell(Command.DRAIN)
+        tape = Tape(lambda blocks: said.append(ring.error))
+        played = play(
+            ring,
+            lambda: tape,
+            path,
+            deque(),
+            journal_path=None,
+            resumed=resumed,
+            parent_lives=lambda: True,
+        )
+        assert not played or tape.sound.any()
+        return played
+
+    assert not run(resumed=False)
+    assert ring.status is Status.MEDIA_FAILED
+    assert run(resumed=True)
+    assert ring.status is Status.ENDED
+    assert "cannot write" in said[0]
 
 
 def test_a_resumed_player_fades_in() -> None:

@@ -1,4 +1,9 @@
+import io
+import os
 import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -8,6 +13,7 @@ import pytest
 from diegetic import Session
 from diegetic.bank import EventSpec
 from diegetic.errors import DiegeticError, MediaError
+from diegetic.journal import Shown
 from diegetic.mixer.limiter import DELAY
 from diegetic.replay import replay
 from diegetic.snapshot import LAYERS, Conditioning, FloatArray, Snapshot
@@ -130,13 +136,58 @@ def test_damage_is_named_by_its_place(tmp_path: Path) -> None:
     path = tmp_path / "session.journal"
     with Session(generator=ToneGenerator(), conditioner=plain_conditioner, record=path) as session:
         session.set_prompt("rain")
-    data = bytearray(path.read_bytes())
-    data[-10:] = b"x" * 10
-    path.write_bytes(bytes(data))
-    with pytest.raises(MediaError, match="damaged at entry 1"):
-        heard_again(path)
+    data = path.read_bytes()
+    for broken in (data[:-10] + b"x" * 10, data.replace(b"rain", b"\xff\xff\xff\xff")):
+        path.write_bytes(broken)
+        with pytest.raises(MediaError, match="damaged at entry 1"):
+            heard_again(path)
+
+
+def test_a_frame_that_does_not_unpack_is_an_error_of_ours() -> None:
+    good = zlib.compress(bytes(6 * 3))
+    assert Shown(2, 3, good, 0.0).unpack().shape == (2, 3, 3)
+    for pixels, height in ((b"nothing", 2), (good[:-4], 2), (good, 3)):
+        with pytest.raises(MediaError, match=f"unpack to 3x{height} pixels"):
+            Shown(height, 3, pixels, 0.0).unpack()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="cannot write"):
         Session(generator=ToneGenerator(), record=tmp_path / "none" / "x")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is full")
+def test_a_full_disk_is_named_at_the_start_and_logged_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(MediaError, match="cannot write /dev/full: No space left"):
+        Session(generator=ToneGenerator(), record=Path("/dev/full"))
+    path = tmp_path / "session.journal"
+    with Session(generator=ToneGenerator(), conditioner=telling, record=path) as session:
+        session.set_prompt("rain")
+        first = session.read(0.16)
+        assert session._journal is not None
+        session._journal._file.close()
+        session._journal._file = io.FileIO("/dev/full", "wb")
+        session.set_prompt("storm")
+        session.read(0.16)
+    assert caplog.text.count("the journal ends: cannot write") == 1
+    assert np.abs(heard_again(path)[:-DELAY] - first[DELAY:]).max() < 1e-6
+
+
+def test_what_a_process_that_died_had_added_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "session.journal"
+    code = """
+import os, sys
+from pathlib import Path
+from diegetic import Session
+from tone_generator import ToneGenerator, plain_conditioner
+path = Path(sys.argv[1])
+session = Session(generator=ToneGenerator(), conditioner=plain_conditioner, record=path)
+session.set_prompt("rain")
+session.read(0.48)
+os._exit(9)
+"""
+    place = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code, str(path)], env=place).returncode == 9
+    assert len(heard_again(path)) == round(0.48 * 48_000)

@@ -290,9 +290,17 @@ def test_the_exit_status_says_when_a_seam_is_told(
 
 
 def test_a_future_taken_back_joins_where_the_device_has_it(studio: seams.Studio) -> None:
-    [recording] = seams.revoked(studio, 1)[:1]
-    assert len(recording.judged) == len(recording.sides) >= 1
-    for splice, (old, new) in zip(recording.judged, recording.sides, strict=True):
-        heard = recording.samples[splice:][: recording.overlap]
-        np.testing.assert_allclose(heard[0], old[0], atol=1e-3)
-        np.testing.assert_allclose(heard[-1], new[-1], atol=1e-3)
+    for recording in seams.revoked(studio, 24):
+        assert len(recording.judged) == len(recording.sides) >= 2
+        assert len(find_places(recording, np.random.default_rng(0)).seams) >= 2
+        for splice, (old, new) in zip(recording.judged, recording.sides, strict=True):
+            heard = recording.samples[splice:][: recording.overlap]
+            np.testing.assert_allclose(heard[0], old[0], atol=1e-3)
+            np.testing.assert_allclose(heard[-1], new[-1], atol=1e-3)
+
+
+def test_many_windows_are_described_as_each_alone() -> None:
+    windows = np.random.default_rng(0).uniform(-0.1, 0.1, (130, 4800, 2)).astype(np.float32)
+    alone = [describe(windows[index : index + 1], 1920)[0] for index in (0, 63, 64, 129)]
+    assert np.array_equal(describe(windows, 1920)[[0, 63, 64, 129]], alone)
+    assert describe(windows[:0], 1920).shape == (0, len(FEATURES))

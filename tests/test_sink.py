@@ -14,8 +14,9 @@ import soundfile
 from diegetic.errors import DeviceError, MediaError
 from diegetic.player import FADE
 from diegetic.ring import Ring
-from diegetic.sink import ClockSink, DeviceSink, WavSink
+from diegetic.sink import ClockSink, DeviceSink, ThreadSink, WavSink, ring_sink
 from diegetic.snapshot import FloatArray
+from diegetic.wav import WavWriter
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
@@ -182,6 +183,42 @@ def test_a_killed_player_is_replaced_and_the_recording_goes_on(tmp_path: Path) -
     assert np.array_equal(take[:4096], counter(0, 4096))
     end = int(np.argmax(take[:, 0] == counter(71_999, 1)[0, 0]))
     assert np.array_equal(take[end - 8000 : end], counter(63_999, 8000))
+
+
+@posix
+def test_a_player_that_hangs_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ring_sink, "HANG_PATIENCE", 0.5)
+    sink = ClockSink()
+    sink.start()
+    first = sink.player_pid
+    assert first
+    sink.write(counter(0, 150_000))
+    wait_until(lambda: sink.played() > 5000)
+    os.kill(first, signal.SIGSTOP)
+    wait_until(lambda: sink.player_pid != first)
+    before = sink.played()
+    wait_until(lambda: sink.played() > before + 5000)
+    assert not _alive(first)
+    sink.stop(drain=False)
+    assert "player: hangs; starting another" in caplog.text
+
+
+def test_a_recording_that_ends_early_is_told_once_and_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    def write(self: WavWriter, samples: FloatArray) -> None:
+        raise MediaError("cannot write take.wav: No space left on device")
+
+    monkeypatch.setattr(WavWriter, "write", write)
+    sink = ThreadSink(use_device=False, record=tmp_path / "take.wav")
+    sink.start()
+    sink.write(counter(0, 20_000))
+    wait_until(lambda: "No space left" in caplog.text)
+    wait_until(lambda: sink.played() == 20_000)
+    sink.stop()
+    assert caplog.text.count("No space left") == 1
 
 
 @pytest.mark.parametrize("sink", [ClockSink, WavSink])

@@ -28,6 +28,15 @@ def test_memory_that_grows_has_a_slope(soak: ModuleType) -> None:
     assert memory.growth == pytest.approx(1 / 300, rel=0.15)  # of nine tenths of an hour
 
 
+def test_memory_counts_when_the_bank_is_full_or_half_the_time_is_over(soak: ModuleType) -> None:
+    settling = soak.Settling(start=100.0, seconds=3600.0)
+    said = [(159.0, True), (161.0, False), (1000.0, False), (1001.0, True), (1002.0, False)]
+    assert [settling.over(*look) for look in said] == [False, False, False, True, True]
+    settling = soak.Settling(start=100.0, seconds=100.0)
+    assert [settling.over(moment, False) for moment in (121.0, 149.0, 150.0)] == [0, 0, 1]
+    assert soak.Settling(start=100.0, seconds=100.0).over(121.0, True)  # a fifth of it
+
+
 def test_a_peak_is_no_growth(soak: ModuleType) -> None:
     sizes = np.full(100, 300 * MB)
     sizes[[0, 50, 99]] *= 2

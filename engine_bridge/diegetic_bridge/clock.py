@@ -23,6 +23,7 @@ class ClockOffset:
         self._since = float("-inf")
         self._older: float | None = None
         self._newer: float | None = None
+        self._offset: float | None = None
 
     def observe(self, send: float, receive: float) -> None:
         """Take in a message sent at engine time `send` that arrived at server time `receive`."""
@@ -34,6 +35,7 @@ class ClockOffset:
             self._since = receive
         difference = receive - send
         self._newer = difference if self._newer is None else min(self._newer, difference)
+        self._offset = self._newer if self._older is None else min(self._older, self._newer)
 
     @property
     def offset(self) -> float:
@@ -42,10 +44,9 @@ class ClockOffset:
         Raises:
             ValueError: nothing has been observed.
         """
-        seen = [value for value in (self._older, self._newer) if value is not None]
-        if not seen:
+        if self._offset is None:
             raise ValueError("offset: expected at least one observed message, got none")
-        return min(seen)
+        return self._offset
 
     def to_server_time(self, engine_time: float) -> float:
         """Return the moment `engine_time` (seconds) on the server's clock."""

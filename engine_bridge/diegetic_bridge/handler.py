@@ -92,6 +92,8 @@ def deliver(ear: Ear, message: Said | Frame, at: float) -> None:
         Exception: whatever it raises.
     """
     match message:
+        case Event():  # first: there may be ten thousand a second
+            ear.on_event(message, at)
         case Prompt():
             ear.on_prompt(message, at)
         case Layers():
@@ -100,8 +102,6 @@ def deliver(ear: Ear, message: Said | Frame, at: float) -> None:
             ear.on_parameter(message, at)
         case Switch():
             ear.on_switch(message, at)
-        case Event():
-            ear.on_event(message, at)
         case Bus():
             ear.on_bus(message, at)
         case PushSnapshot():

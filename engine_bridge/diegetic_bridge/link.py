@@ -50,9 +50,16 @@ HELLO_AGAIN = 2.0
 
 PING_INTERVAL = 1.0
 MAX_EVENTS = 16_384
-"""More unacknowledged events than this are not kept: the oldest goes, and is counted.
+"""More unacknowledged events than this are not kept: the oldest that waits goes, and is counted.
 
 At ten thousand events a second a connection may be gone for a second and a half.
+"""
+
+WINDOW = 8192
+"""Events on the way to the server at a time; others wait here until it acknowledges some.
+
+So a slow server is not given what it has no time for: the system's buffers hold a hundred thousand
+events, and pictures and newer values of states would wait behind them.
 """
 
 Key = tuple[str, str | int]
@@ -110,10 +117,11 @@ class Link:
         self._ttl = event_ttl
         self._phase = Phase.AWAY
         self._kept: dict[Key, Said] = {}
-        self._outbox: dict[Key, Said] = {}
+        self._outbox: OrderedDict[Key, Said] = OrderedDict()
         self._unacked: OrderedDict[int, None] = OrderedDict()  # in the order of saying
         self._by_time: list[tuple[float, int]] = []  # a heap; those acknowledged are still in it
         self._is_full = False
+        self._flying = 0  # events that were sent in this session, of those in _unacked
         self._frame: Frame | None = None
         self._next_id = 1
         self._hello_at = 0.0
@@ -215,7 +223,9 @@ class Link:
         if now >= self._ping_at:  # first: no flood may let the clocks drift apart
             return Ping(now)
         if self._outbox:
-            return next(iter(self._outbox.values()))
+            first = next(iter(self._outbox.values()))
+            if self._flying < WINDOW or not isinstance(first, Event):
+                return first
         return self._frame
 
     def sent(self, message: ClientMessage, now: float) -> None:
@@ -234,8 +244,10 @@ class Link:
             case Bye():
                 self._phase = Phase.AWAY
             case _:
-                if self._outbox.get(_key(message)) is message:
-                    del self._outbox[_key(message)]
+                key = _key(message)
+                if self._outbox.get(key) is message:
+                    del self._outbox[key]
+                    self._flying += isinstance(message, Event)
 
     def due(self) -> float | None:
         """Return when `outgoing` has something even if nobody says anything; None: never."""
@@ -246,7 +258,8 @@ class Link:
         self._bank = None
         self._ping_at = now + PING_INTERVAL
         self._expire(now)
-        self._outbox = dict(self._kept)  # its order is that in which things were said
+        self._flying = 0
+        self._outbox = OrderedDict(self._kept)  # its order is that in which things were said
 
     def _await_ack(self, event: Event) -> Error | None:
         """Keep count of an event until it is acknowledged; it may be one too many."""
@@ -257,7 +270,10 @@ class Link:
             heapq.heapify(self._by_time)
         if len(self._unacked) <= MAX_EVENTS:
             return None
-        self._give_up(next(iter(self._unacked)))
+        oldest = next(iter(self._unacked))
+        if self._phase is Phase.OPEN:  # what was sent may well be heard
+            oldest = next(said.id for said in self._outbox.values() if isinstance(said, Event))
+        self._give_up(oldest)
         if self._is_full:
             return None
         self._is_full = True
@@ -278,12 +294,15 @@ class Link:
             return False
         del self._unacked[event]
         del self._kept["event", event]
-        self._outbox.pop(("event", event), None)
+        if self._outbox.pop(("event", event), None) is None:
+            self._flying -= 1
         return True
 
 
 def _key(message: Said) -> Key:
     match message:
+        case Event():
+            return ("event", message.id)
         case Prompt() | Layers() | Listener():
             return (type(message).__name__, "")
         case Parameter() | Switch():
@@ -292,5 +311,3 @@ def _key(message: Said) -> Key:
             return ("gain" if message.mute is None else "mute", message.name)
         case PushSnapshot() | PopSnapshot():
             return ("snapshot", message.name)
-        case Event():
-            return ("event", message.id)

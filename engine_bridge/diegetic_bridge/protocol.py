@@ -6,6 +6,9 @@ new --hello--> asked --accept--> open --bye, another run's hello--> new
 
 from collections import deque
 from dataclasses import asdict, dataclass
+from itertools import islice
+
+from msgspec import Struct
 
 from diegetic_bridge.clock import ClockOffset
 from diegetic_bridge.messages import (
@@ -14,7 +17,6 @@ from diegetic_bridge.messages import (
     Ack,
     Bus,
     Bye,
-    ClientMessage,
     Error,
     Event,
     Frame,
@@ -37,6 +39,9 @@ from diegetic_bridge.messages import (
 
 REMEMBERED_EVENTS = 32_768
 """Ids of so many latest events are kept to know a repeated one; a client has fewer on the way."""
+
+MAX_ACKED = 1024
+"""Events that are acknowledged by one message: one who does not read costs no more each time."""
 
 
 @dataclass(frozen=True)
@@ -74,30 +79,26 @@ class Counts:
         return Status(**asdict(self), **asdict(health))
 
 
-@dataclass(frozen=True)
-class Open:
+class Open(Struct, frozen=True):
     """The peer asks for a session; answer with `Connection.accept` or `Connection.refuse`."""
 
     hello: Hello
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """Send this to the peer."""
 
     message: ServerMessage
 
 
-@dataclass(frozen=True)
-class Deliver:
+class Deliver(Struct, frozen=True):
     """Hand this to the session; it happened `at` (seconds of the server's clock)."""
 
     message: Said | Frame
     at: float
 
 
-@dataclass(frozen=True)
-class Close:
+class Close(Struct, frozen=True):
     """The session is over."""
 
     reason: str
@@ -141,9 +142,17 @@ class Connection:
         if not self.is_open:
             kind = type(message).__struct_config__.tag
             return [self.bad(Error("no-hello", "type", f"expected hello first, got {kind}"))]
-        if not isinstance(message, Event):  # its time may lie ahead: it says nothing of the clock
-            self.clock.observe(message.time, now)
-        return self._act(message, now)
+        if isinstance(message, Event):  # its time may lie ahead: it says nothing of the clock
+            self._acks.append(message.id)  # a wrong one need not come again either
+            return self._pass_on(message, now)
+        self.clock.observe(message.time, now)
+        match message:
+            case Ping():
+                return [Reply(Pong(message.time, now))]
+            case Bye():
+                self.close()
+                return [Close("the engine said bye")]
+        return self._pass_on(message, now)
 
     def accept(self, session: str, rate: int, latency_ms: float, pcm: bool = False) -> Reply:
         """Open the session that an `Open` asked for."""
@@ -168,11 +177,12 @@ class Connection:
 
     def acks(self) -> Ack | None:
         """Return the acknowledgement that is due, if any; `acknowledged` says that it went out."""
-        return Ack(list(self._acks)) if self._acks else None
+        return Ack(list(islice(self._acks, MAX_ACKED))) if self._acks else None
 
-    def acknowledged(self) -> None:
-        """Forget the acknowledgements that were due: they are on their way."""
-        self._acks.clear()
+    def acknowledged(self, ack: Ack) -> None:
+        """Forget what `ack` says, the newest that `acks` returned: it is on its way."""
+        for _ in ack.events:
+            self._acks.popleft()
 
     def _greet(self, hello: Hello, now: float) -> list[Effect]:
         if hello.version > VERSION:
@@ -204,17 +214,7 @@ class Connection:
         self.clock = ClockOffset()
         self.clock.observe(hello.time, now)
 
-    def _act(self, message: ClientMessage, now: float) -> list[Effect]:
-        match message:
-            case Ping():
-                return [Reply(Pong(message.time, now))]
-            case Bye():
-                self.close()
-                return [Close("the engine said bye")]
-            case Hello():
-                raise AssertionError("a hello is greeted before it comes here")
-            case Event():
-                self._acks.append(message.id)  # a wrong one need not come again either
+    def _pass_on(self, message: Said | Frame, now: float) -> list[Effect]:
         at = self.clock.to_server_time(message.time)
         error = self._wrong(message, at - now)
         if error is not None:
@@ -227,11 +227,12 @@ class Connection:
     def _wrong(self, message: Said | Frame, ahead: float) -> Error | None:
         """Return what is wrong with a message `ahead` seconds from now, as far as hello tells."""
         match message:
-            case Event(time=time) if ahead > MAX_AHEAD:
-                why = f"expected at most {MAX_AHEAD:g} s ahead, got {ahead:g} ({time:g})"
-                return Error("invalid", "time", why)
-            case Event(bus=bus) if bus and bus not in self._buses:
-                return _undeclared("bus", self._buses, bus)
+            case Event(time=time, bus=bus):
+                if ahead > MAX_AHEAD:
+                    why = f"expected at most {MAX_AHEAD:g} s ahead, got {ahead:g} ({time:g})"
+                    return Error("invalid", "time", why)
+                if bus and bus not in self._buses:
+                    return _undeclared("bus", self._buses, bus)
             case Bus(name) if name not in self._buses:
                 return _undeclared("name", self._buses, name)
             case Parameter(name) if name not in self._parameters:

@@ -76,9 +76,8 @@ class Receiver:
         for peer in list(self._frames):
             self._show(peer)
         for peer, connection in self._open.items():
-            ack = connection.acks()
-            if ack is not None and self._send(peer, ack):
-                connection.acknowledged()
+            while (ack := connection.acks()) is not None and self._send(peer, ack):
+                connection.acknowledged(ack)
 
     @property
     def peers(self) -> set[bytes]:
@@ -138,18 +137,19 @@ class Receiver:
 
     def _apply(self, peer: bytes, connection: Connection, effect: Effect) -> None:
         match effect:
+            case Deliver():
+                if not isinstance(effect.message, Frame):
+                    self._deliver(peer, effect)
+                    return
+                if peer in self._frames:
+                    self._counts.frames_conflated += 1
+                self._frames[peer] = effect
             case Reply(message):
                 self._send(peer, message)
             case Open(hello):
                 self._welcome(peer, connection, hello)
             case Close(reason):
                 self._end(peer, reason)
-            case Deliver(Frame()):
-                if peer in self._frames:
-                    self._counts.frames_conflated += 1
-                self._frames[peer] = effect
-            case Deliver():
-                self._deliver(peer, effect)
 
     def _welcome(self, peer: bytes, connection: Connection, hello: Hello) -> None:
         try:

@@ -1,6 +1,5 @@
 """Wake a thread that sleeps in a ZeroMQ poll."""
 
-import contextlib
 import threading
 
 import zmq
@@ -15,24 +14,25 @@ class Waker:
         self._sender = context.socket(zmq.PAIR)
         for socket in (self.receiver, self._sender):
             socket.setsockopt(zmq.LINGER, 0)
-            socket.setsockopt(zmq.SNDHWM, 1)
-            socket.setsockopt(zmq.RCVHWM, 1)
         self.receiver.bind(endpoint)
         self._sender.connect(endpoint)
         self._lock = threading.Lock()
+        # Ours, since a full queue of ZeroMQ's may look full for a moment after it was emptied
+        self._ringing = False
         self._closed = False
 
     def ring(self) -> None:
         """Make `receiver` readable until `hush`. Never blocks."""
         with self._lock:
-            if not self._closed:
-                with contextlib.suppress(zmq.Again):  # full: the bell is ringing already
-                    self._sender.send(b"", zmq.DONTWAIT)
+            if not (self._ringing or self._closed):
+                self._ringing = True
+                self._sender.send(b"", zmq.DONTWAIT)
 
     def hush(self) -> None:
         """Forget all rings so far. Only the polling thread may call it."""
-        with contextlib.suppress(zmq.Again):
-            while True:
+        with self._lock:
+            if self._ringing:
+                self._ringing = False
                 self.receiver.recv(zmq.DONTWAIT)
 
     def close(self) -> None:

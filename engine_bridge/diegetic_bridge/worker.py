@@ -16,6 +16,7 @@ from diegetic_bridge.link import Link, Phase
 from diegetic_bridge.messages import (
     MAX_MESSAGE_BYTES,
     Bye,
+    ClientMessage,
     Pcm,
     Pong,
     ServerMessage,
@@ -32,6 +33,7 @@ REPLIES = 256  # unread replies that are kept; older ones are forgotten
 
 _SEND_QUEUE = 16  # what libzmq holds of ours; small, so that a slow server is noticed at once
 _GOODBYE_MS = 100
+_PACE = 0.002  # s of rest: what is said meanwhile goes together, and the game's thread is let alone
 _OPTIONS = {
     zmq.LINGER: 0,
     zmq.IMMEDIATE: 1,  # no queue without a connection: what to send again is ours to say
@@ -139,6 +141,8 @@ class Worker:
                 self._knock_again()
                 self._read()
                 full = self._write()
+                if not full:
+                    time.sleep(_PACE)
                 poller.register(self._dealer, zmq.POLLIN | (zmq.POLLOUT if full else 0))
                 poller.poll(self._patience(full))
             self._goodbye()
@@ -194,17 +198,20 @@ class Worker:
 
     def _write(self) -> bool:
         """Send what there is; return True if the socket took no more."""
+        sent: ClientMessage | None = None
         while True:
             with self._lock:
-                message = self._link.outgoing(self._clock())
+                now = self._clock()
+                if sent is not None:
+                    self._link.sent(sent, now)
+                message = self._link.outgoing(now)
             if message is None:
                 return False
             try:
                 self._dealer.send(encode(message), zmq.DONTWAIT)
             except zmq.Again:
                 return True
-            with self._lock:
-                self._link.sent(message, self._clock())
+            sent = message
 
     def _patience(self, full: bool) -> int | None:
         """Return how long to sleep in ms; None: until something happens."""

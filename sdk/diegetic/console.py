@@ -32,6 +32,8 @@ from diegetic.sink import Sink
 from diegetic.sink.mix_state import MixState
 from diegetic.snapshot import FloatArray
 
+_PASSING = (LoadClip, DropClip, StartVoice)  # what a next mixer need not be told
+
 
 class Console:
     """Buses, snapshots, listener and voices of one session; any thread may call any method."""
@@ -53,7 +55,7 @@ class Console:
         command = checked(command)
         with self._lock:
             self._check_names(command)
-            if not isinstance(command, LoadClip | DropClip | StartVoice):
+            if not isinstance(command, _PASSING):
                 self._state.note(command, time.monotonic(), self._position())
             if self._sink is None:
                 self._mixer.apply(command)

@@ -11,8 +11,9 @@ import itertools
 import logging
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from diegetic.bank import Choice, Clip, EventBank
 from diegetic.console import Console
@@ -42,8 +43,7 @@ class VoiceRecord:
     exact: bool
 
 
-@dataclass(frozen=True)
-class _Sent:
+class _Sent(NamedTuple):
     """A voice on its way to the mixer."""
 
     name: str
@@ -61,7 +61,7 @@ class Foley:
         self._metrics = metrics
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        self._on_the_way: dict[int, _Sent] = {}
+        self._on_the_way: OrderedDict[int, _Sent] = OrderedDict()  # its first is quickly told
         self._broken = False
         self.load()
 
@@ -116,7 +116,7 @@ class Foley:
             with self._lock:
                 self._on_the_way[voice] = _Sent(name, choice.exact, moment)
                 if len(self._on_the_way) > WAITING:  # the mixer has no more; those never began
-                    del self._on_the_way[next(iter(self._on_the_way))]
+                    self._on_the_way.popitem(last=False)
             try:
                 self._console.send(command)
             except DiegeticError:

@@ -1,7 +1,7 @@
 """What an engine says becomes calls of a session, whether it plays live or is read."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 from diegetic.bank import EventSpec
 from diegetic.errors import DiegeticError
@@ -117,10 +117,17 @@ def declare(session: Session, hello: Hello) -> None:
         )
 
 
-@contextmanager
-def refusals(field: str) -> Iterator[None]:
+class refusals(AbstractContextManager[None]):  # noqa: N801
     """Turn our errors into those that the bridge answers with: "field: what was expected"."""
-    try:
-        yield
-    except DiegeticError as error:
-        raise ValueError(f"{field}: {error}") from error
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, DiegeticError):
+            raise ValueError(f"{self._field}: {error}") from error

@@ -6,10 +6,14 @@ the clock when to take a future back; the decision is an entry, so a replay need
     Prompted, Layered, Turned, Moved, Posted, Shown   the game said something, from `at` on
     WentBack, Skipped, Made, Placed, Ended            the next chunk, and where it was heard
 
+That is the bed. Voices and buses are the mixer's, which is in another process: what it did is in
+the journal of a sink (`diegetic.mix_journal`).
+
 The file is a header and entries, each a MessagePack map behind its length (4 bytes, little endian);
 cut short, it ends with its last whole entry.
 """
 
+import logging
 import struct
 import threading
 import zlib
@@ -27,6 +31,8 @@ from diegetic.errors import MediaError
 FORMAT = 2
 _LENGTH = struct.Struct("<I")
 _LONGEST = 64 * 1024 * 1024
+
+log = logging.getLogger(__name__)
 
 
 class Header(msgspec.Struct, frozen=True, tag="diegetic journal"):
@@ -115,8 +121,18 @@ class Shown(msgspec.Struct, frozen=True, tag="frame"):
     at: float
 
     def unpack(self) -> NDArray[np.uint8]:
-        flat = np.frombuffer(zlib.decompress(self.pixels), np.uint8)
-        return flat.reshape(self.height, self.width, 3)
+        """Return the pixels.
+
+        Raises:
+            MediaError: they are damaged.
+        """
+        try:
+            flat = np.frombuffer(zlib.decompress(self.pixels), np.uint8)
+            return flat.reshape(self.height, self.width, 3)
+        except (zlib.error, ValueError) as error:
+            raise MediaError(
+                f"a frame must unpack to {self.width}x{self.height} pixels, got damage: {error}"
+            ) from error
 
 
 class WentBack(msgspec.Struct, frozen=True, tag="back"):
@@ -168,7 +184,11 @@ _ENTRY: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
 
 
 class Journal:
-    """Writes entries to a file; any thread may add."""
+    """Writes entries to a file; any thread may add.
+
+    What was added is in the file even if the process dies. When the disk is full, that is logged,
+    and the session goes on without its journal.
+    """
 
     def __init__(self, path: Path, header: Header) -> None:
         """Begin the file at `path`.
@@ -176,18 +196,27 @@ class Journal:
         Raises:
             MediaError: it cannot be written.
         """
+        self._path = path
         self._lock = threading.Lock()
         try:
-            self._file: BinaryIO = path.open("wb")
+            self._file: BinaryIO = path.open("wb", buffering=0)
+            try:
+                self._write(header)
+            except OSError:
+                self._file.close()
+                raise
         except OSError as error:
             raise MediaError(f"cannot write {path}: {error.strerror}") from error
-        self.add(header)
 
-    def add(self, entry: Header | Entry) -> None:
-        data = msgspec.msgpack.encode(entry)
+    def add(self, entry: Entry) -> None:
         with self._lock:
-            if not self._file.closed:
-                self._file.write(_LENGTH.pack(len(data)) + data)
+            if self._file.closed:
+                return
+            try:
+                self._write(entry)
+            except OSError as error:
+                self._file.close()
+                log.error("the journal ends: cannot write %s: %s", self._path, error.strerror)
 
     def add_frame(self, pixels: NDArray[np.uint8], at: float) -> None:
         height, width, _ = pixels.shape
@@ -196,6 +225,12 @@ class Journal:
     def close(self) -> None:
         with self._lock:
             self._file.close()
+
+    def _write(self, entry: Header | Entry) -> None:
+        data = msgspec.msgpack.encode(entry)
+        view = memoryview(_LENGTH.pack(len(data)) + data)
+        while view:
+            view = view[self._file.write(view) :]
 
 
 def read_journal(path: Path) -> tuple[Header, Iterator[Entry]]:
@@ -212,7 +247,7 @@ def read_journal(path: Path) -> tuple[Header, Iterator[Entry]]:
     parts = _parts(data)
     try:
         header = _HEADER.decode(next(parts, b""))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MediaError(f"{path} must be a journal of diegetic, got something else") from error
     if header.format != FORMAT:
         raise MediaError(f"{path} must be a journal of format {FORMAT}, got {header.format}")
@@ -223,7 +258,7 @@ def _entries(path: Path, parts: Iterator[bytes]) -> Iterator[Entry]:
     for number, part in enumerate(parts, 1):
         try:
             yield _ENTRY.decode(part)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MediaError(f"{path} is damaged at entry {number}: {error}") from error
 
 

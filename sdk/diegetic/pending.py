@@ -18,6 +18,9 @@ class Pending:
 
         Where that was material, so is this: what is made does not know of either.
         """
+        if change.kind == "event":  # replaces nothing: a flood of them must not be looked through
+            self._changes.append(change)
+            return
         superseded = [old for old in self._changes if _supersedes(change, old)]
         self._changes = [old for old in self._changes if old not in superseded]
         material = change.material or any(old.material for old in superseded)
@@ -49,6 +52,6 @@ class Pending:
 
 def _supersedes(new: Change, old: Change) -> bool:
     """True when `old` will never be heard because of `new`."""
-    if new.kind != old.kind or new.kind == "event" or not (new.at is old.at is None):
+    if new.kind != old.kind or not (new.at is old.at is None):
         return False
     return new.kind in ("prompt", "layers") or new.name == old.name

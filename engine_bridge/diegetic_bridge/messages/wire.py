@@ -57,7 +57,13 @@ def decode_reply(data: bytes) -> ServerMessage | None:
 
 def invalid(error: ValueError, code: str = "invalid") -> Error:
     """Turn a `ValueError("field: what was expected")` into the error reply that says so."""
-    return _explain(str(error), b"", code)
+    return _refusal(str(error), code)
+
+
+@lru_cache(maxsize=256)
+def _refusal(text: str, code: str) -> Error:
+    """The same thing may be refused thousands of times a second."""
+    return _explain(text, b"", code)
 
 
 def _from_the_future(data: bytes) -> Error | None:

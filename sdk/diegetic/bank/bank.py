@@ -8,6 +8,7 @@ generator's thread        v
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from diegetic.bank.declaration import (
     same_sound,
 )
 from diegetic.bank.maker import Variation, VariationMaker
+from diegetic.bank.pace import FRESH, Pace
 from diegetic.bank.plan import Slot, Want, next_want, slots
 from diegetic.bank.progress import Counters, Progress, progress
 from diegetic.bank.store import Choice, Clip, ClipStore
@@ -45,6 +47,7 @@ class EventBank:
         memory_bytes: for decoded takes, at least that of one take of four seconds.
         seed: of the order in which takes are played.
         embed: words to a unit vector, for the nearest event; any thread calls it.
+        clock: monotonic seconds.
 
     Raises:
         DiegeticError: `memory_bytes` is too little.
@@ -57,6 +60,7 @@ class EventBank:
         memory_bytes: int = MEMORY_BYTES,
         seed: int = 0,
         embed: Callable[[str], FloatArray | None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if memory_bytes < MIN_MEMORY_BYTES:
             raise DiegeticError(
@@ -64,6 +68,7 @@ class EventBank:
             )
         self._maker = maker
         self._embed = embed
+        self._fresh = Pace(FRESH, clock)
         self._store = ClipStore(memory_bytes, seed)
         self._lock = threading.Condition()
         self._specs: dict[str, EventSpec] = {}
@@ -130,7 +135,7 @@ class EventBank:
         """
         with self._lock:
             spec, variant = self._wished(name, switches)
-            foreign = not self._store.has_event(name)
+            foreign = not self._store.has_event(variant)
         embedding = self._embed(spec.words(variant)) if foreign and self._embed else None
         with self._lock:
             self._counts["posted"] += 1
@@ -334,6 +339,8 @@ class EventBank:
             number = self._store.next_number(want.variant)
             making = self._begun.pop(want.variant, None)
             if making is None or making.number != number or not same_sound(making.spec, want.spec):
+                if want.replaces is not None and not self._fresh.take():
+                    return None
                 making = self._maker.begin(want.spec, want.variant, number)
             self._begun[want.variant] = making
             if len(self._begun) > MAX_BEGUN:

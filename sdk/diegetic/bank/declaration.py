@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from string import Formatter
+from typing import NamedTuple
 
 from diegetic.config import RATE
 from diegetic.errors import DiegeticError
@@ -23,8 +24,7 @@ MIN_LENGTH, MAX_LENGTH = 0.05, 4.0
 BYTES_PER_SAMPLE = 8  # float32, two channels
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(NamedTuple):
     """A declared event under certain values of the switches that its template names, in order."""
 
     name: str

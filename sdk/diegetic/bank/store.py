@@ -159,9 +159,9 @@ class ClipStore:
             self._bytes -= sum(clip.samples.nbytes for clip in dropped)
         return dropped
 
-    def has_event(self, name: str) -> bool:
-        """True when there is a take of `name` under any switch values."""
-        return any(variant.name == name for variant in self._shelves)
+    def has_event(self, variant: Variant) -> bool:
+        """True when there is a take of the event of `variant`, under any switch values."""
+        return variant in self._shelves or any(v.name == variant.name for v in self._shelves)
 
     def pick(self, variant: Variant, embedding: FloatArray | None = None) -> Clip | None:
         """Return the take to play for `variant`, or the nearest there is; None when there is none.
@@ -175,7 +175,9 @@ class ClipStore:
         shelf = self._shelves[found]
         choice = [kept for kept in shelf.kept if kept.clip.id != shelf.last] or shelf.kept
         count = self._picks[found] = self._picks.get(found, 0) + 1
-        kept = choice[draw(len(choice), self._seed, found.name, *found.values, count)]
+        kept = choice[0]
+        if len(choice) > 1:
+            kept = choice[draw(len(choice), self._seed, found.name, *found.values, count)]
         kept.used = self._tick()
         kept.plays += 1
         shelf.last = kept.clip.id

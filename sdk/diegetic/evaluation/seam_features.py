@@ -28,7 +28,7 @@ _FINE_HZ = np.geomspace(100, 16_000, 17)
 FRAME, _FRAME_HOP = 512, 240  # samples
 _MS = RATE // 1000
 _LPC_ORDER = 32
-_TINY = 1e-12
+_AT_ONCE = 64  # windows described together: their spectra take 50 MB
 
 FEATURES = (
     "level",  # of the middle against the mean power before and after
@@ -52,6 +52,12 @@ def describe(windows: FloatArray, overlap: int) -> Values:
     `windows` are (N, n, 2) with the fade of `overlap` samples in the middle of n; there must be at
     least a frame (10.7 ms) before and after it.
     """
+    parts = range(0, len(windows), _AT_ONCE)
+    described = [_describe(windows[start : start + _AT_ONCE], overlap) for start in parts]
+    return np.concatenate([np.zeros((0, len(FEATURES))), *described])
+
+
+def _describe(windows: FloatArray, overlap: int) -> Values:
     x = windows.astype(np.float64)
     size = x.shape[1]
     begin, end = (size - overlap) // 2, (size + overlap) // 2

@@ -80,11 +80,7 @@ def find_places(recording: Recording, rng: np.random.Generator) -> Places:
     fades, overlap = recording.fades, recording.overlap
     stretches = list(pairwise(fades))
     usual = int(np.median([following - fade for fade, following in stretches] or [0]))
-    half = min(overlap, (usual - overlap) // 2)
-    if half < overlap // 2 + FRAME:
-        raise ValueError(
-            f"fades of {overlap} samples must start {2 * (overlap + FRAME)} apart, got {usual}"
-        )
+    half = _half_window(overlap, usual)
     reach = half - overlap // 2  # of a window, beyond its fade
     starts = np.array(fades)
     seams = [
@@ -105,6 +101,17 @@ def find_places(recording: Recording, rng: np.random.Generator) -> Places:
         for middles in (seams, others)
     ]
     return Places(describe(seen[0], overlap), describe(seen[1], overlap))
+
+
+def room(overlap: int, usual: int) -> int:
+    """Return how far apart the starts of two fades must be for either to be measured.
+
+    `usual` is how far apart they are mostly; all are samples.
+
+    Raises:
+        ValueError: that is too near to measure anything.
+    """
+    return overlap + _half_window(overlap, usual) - overlap // 2
 
 
 def fade_steps(recordings: Sequence[Recording]) -> Values:
@@ -194,6 +201,15 @@ def classify(found: Sequence[Places], features: Sequence[str] = FEATURES) -> Tol
         score = x @ weights
         pairs.append((score[y == 1], score[y == 0]))
     return _told(pairs)
+
+
+def _half_window(overlap: int, usual: int) -> int:
+    half = min(overlap, (usual - overlap) // 2)
+    if half < overlap // 2 + FRAME:
+        raise ValueError(
+            f"fades of {overlap} samples must start {2 * (overlap + FRAME)} apart, got {usual}"
+        )
+    return half
 
 
 def _free_middle(seam: int, low: int, high: int, rng: np.random.Generator) -> int:

@@ -12,6 +12,7 @@ blocks.
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from diegetic.snapshot import FloatArray
 
 FADE = RATE // 100  # 10 ms: nothing starts or stops faster
 RAMP = RATE // 50  # 20 ms: no gain changes faster
+_AROUND = 1024  # samples: the longest block of a mixer
 
 
 @dataclass(frozen=True)
@@ -79,17 +81,14 @@ class Stretch:
         return self.position + self.count
 
     def heights(self, curve: Curve) -> FloatArray:
-        """Return `curve` over the stretch, (count,); the many who share one share the work."""
+        """Return `curve` over the stretch, (count,), read-only; who shares one shares the work."""
+        first = self.position - curve.start
+        if curve.length <= RAMP and self.count <= _AROUND:  # most are: they are looked up
+            first = min(max(first, -self.count), curve.length)
+            return _short(curve.length)[_AROUND + first : _AROUND + first + self.count]
         heights = self._heights.get(curve)
         if heights is None:
-            share = np.arange(self.count, dtype=np.float32)
-            share += self.position - curve.start + 0.5
-            share *= 1.0 / curve.length
-            np.clip(share, 0.0, 1.0, out=share)
-            share *= np.float32(math.pi / 2)
-            heights = np.sin(share, out=share)
-            heights *= heights
-            self._heights[curve] = heights
+            heights = self._heights[curve] = _heights(first, self.count, curve.length)
         return heights
 
     def values(self, ramp: Ramp) -> "float | FloatArray":
@@ -97,6 +96,25 @@ class Stretch:
         if ramp.rests(self.position):
             return ramp.target
         return ramp.source + (ramp.target - ramp.source) * self.heights(ramp.curve)
+
+
+def _heights(first: int, count: int, length: int) -> FloatArray:
+    """Return a curve of `length` from its sample `first` on, (count,), read-only."""
+    share = np.arange(count, dtype=np.float32)
+    share += first + 0.5
+    share *= 1.0 / length
+    np.clip(share, 0.0, 1.0, out=share)
+    share *= np.float32(math.pi / 2)
+    heights = np.sin(share, out=share)
+    heights *= heights
+    heights.setflags(write=False)
+    return heights
+
+
+@lru_cache(maxsize=64)
+def _short(length: int) -> FloatArray:
+    """Return a curve of `length`, and `_AROUND` samples before and after it."""
+    return _heights(-_AROUND, 2 * _AROUND + length, length)
 
 
 def amplitude(gain_db: float) -> float:

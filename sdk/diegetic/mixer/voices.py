@@ -32,7 +32,7 @@ from diegetic.mixer.spatial import DRY, MUFFLED, MUFFLED_HZ, Listener, listener,
 from diegetic.snapshot import FloatArray
 
 MAX_WAITING = 4096  # voices with a start ahead; `at` an hour ahead costs a place until then
-_PIECE = 1024  # samples over which a clip's loudness is known
+PIECE = 1024  # samples over which a clip's loudness is known
 _STARTED_KEPT = 4096
 _ROWS = 8  # of one voice at most: 2 channels, dry and muffled, as it is and along the curve
 
@@ -46,22 +46,18 @@ class Started(NamedTuple):
 
 
 class Clip:
-    """Samples (n, 2) and how loud each piece of them is (mean square)."""
+    """Samples (n, 2), and about how loud each `PIECE` of them is (mean square)."""
 
     def __init__(self, data: bytes) -> None:
         self.samples: FloatArray = np.frombuffer(data, "<f4").reshape(-1, CHANNELS)
         self.length = len(self.samples)
-        whole = self.length // _PIECE * _PIECE
-        pieces = self.samples[:whole].reshape(-1, _PIECE * CHANNELS)
-        powers = np.einsum("ij,ij->i", pieces, pieces) / _PIECE
+        whole = self.length // PIECE * PIECE
+        pieces = self.samples[:whole].reshape(-1, PIECE * CHANNELS)
+        powers = np.einsum("ij,ij->i", pieces, pieces) / PIECE
         rest = self.samples[whole:]
-        powers = np.append(powers, np.vdot(rest, rest) / _PIECE)
+        powers = np.append(powers, np.vdot(rest, rest) / PIECE)
         powers[:-1] = np.maximum(powers[:-1], powers[1:])  # see an onset just ahead
-        self._powers: list[float] = powers.tolist()
-
-    def power(self, sample: int) -> float:
-        """Return about what mean square there is at `sample`, which lies in the clip."""
-        return self._powers[sample // _PIECE]
+        self.powers: list[float] = powers.tolist()
 
 
 class Voice:
@@ -120,7 +116,7 @@ class Voice:
 
     def loudness(self, position: int) -> float:
         """Return about how loud the voice is at `position` (power)."""
-        return self.clip.power(position - self.start) * self.power
+        return self.clip.powers[(position - self.start) // PIECE] * self.power
 
     def _aim(self, ears: Listener) -> None:
         self.target = transfer(self.gain, *self.place, ears)
@@ -250,12 +246,17 @@ class Voices:
         """Let the quietest go; False when that is `newcomer`, or too many are still fading."""
         if len(self._live) >= 2 * self._limit:
             return False
-        now = newcomer.start
-        steady = [voice for voice in self._live if voice.fade is None and voice.ends > now]
-        if len(steady) < self._limit:
+        now, steady = newcomer.start, 0
+        quietest, least = newcomer, math.inf
+        for voice in self._live:
+            if voice.fade is None and voice.ends > now:
+                steady += 1
+                loudness = voice.loudness(now)
+                if loudness < least:
+                    quietest, least = voice, loudness
+        if steady < self._limit:
             return True
-        quietest = min(steady, key=lambda voice: voice.loudness(now))
-        if newcomer.loudness(now) < quietest.loudness(now):
+        if newcomer.loudness(now) < least:
             return False
         quietest.stop(now, FADE)
         self.stolen += 1

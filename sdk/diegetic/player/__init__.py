@@ -11,7 +11,8 @@ left, finishes the recording and ends.
 """
 
 from diegetic.player.concealer import FADE, Concealer
-from diegetic.player.loop import BLOCK, Player, play
+from diegetic.player.loop import Player, play
+from diegetic.player.mixdown import BLOCK, Mixdown
 from diegetic.player.options import PlayerOptions
 from diegetic.player.outputs import ClockOutput, DeviceOutput, Output, import_sounddevice
 
@@ -21,6 +22,7 @@ __all__ = [
     "ClockOutput",
     "Concealer",
     "DeviceOutput",
+    "Mixdown",
     "Output",
     "Player",
     "PlayerOptions",

@@ -52,6 +52,7 @@ def main(arguments: list[str]) -> int:
         make_output,
         Path(options.record) if options.record else None,
         commands,
+        journal_path=Path(options.journal) if options.journal else None,
         resumed=options.resumed,
         parent_lives=_parent_watch(ring, options.parent),
     )

@@ -4,22 +4,23 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from diegetic.config import CHANNELS, RATE
 from diegetic.errors import DeviceError, MediaError
-from diegetic.mixer.commands import MASTER, Command, SetBus, StartVoice
+from diegetic.mix_journal import MixJournal
+from diegetic.mixer.commands import Command, StartVoice
 from diegetic.mixer.mixer import Mixer
-from diegetic.player.concealer import FADE, Concealer
+from diegetic.player.mixdown import BLOCK, Mixdown
 from diegetic.player.outputs import Output
 from diegetic.ring import Command as Wish
 from diegetic.ring import MixCounts, Ring, Status
 from diegetic.snapshot import FloatArray
 from diegetic.wav import WavWriter
 
-BLOCK = 256
 _OBEY = 0.002  # s per block for commands; a bank that is loaded at once takes a few blocks
 
 
@@ -38,16 +39,18 @@ class Player:
         mixer: Mixer,
         commands: "deque[Command]",
         *,
+        journal: MixJournal | None = None,
         resumed: bool = False,
         parent_lives: Callable[[], bool] = lambda: True,
     ) -> None:
         self._ring = ring
         self._output = output
         self._record = record
+        self._journal = journal
         self._mixer = mixer
+        self._mixdown = Mixdown(mixer, resumed=resumed)
         self._commands = commands
         self._parent_lives = parent_lives
-        self._concealer = Concealer(fade_first=resumed)
         self._primed = resumed and ring.read_count > 0
         self._running = mixer.position > 0  # the mixer's time passes: something has sounded
         self._bed_end = mixer.position  # where in the mix the last sample of the ring was
@@ -55,8 +58,8 @@ class Player:
         self._unrecorded = mixer.delay  # samples before the first that was mixed
         self._starts: list[tuple[int, int, int]] = []  # voices that the device does not have yet
         self._counted = ring.mix_counts()  # by players before this one
-        self._mixed = np.zeros((BLOCK, CHANNELS), np.float32)
         self._silence = np.zeros((BLOCK, CHANNELS), np.float32)
+        self._note(lambda notes: notes.joined(mixer.position, ring.read_count, resumed=resumed))
 
     def run(self) -> None:
         """Play until told to end or the parent is gone; then fade, and let the device empty."""
@@ -65,7 +68,7 @@ class Player:
         while self._ring.command is not Wish.STOP and self._ring.available >= BLOCK:
             self._output.wait(BLOCK)
             self._obey()
-            self._play(self._concealer.fill(self._read(BLOCK), BLOCK))
+            self._play(self._read(BLOCK))
         self._end(self._read(BLOCK) if self._ring.command is not Wish.STOP else self._silence[:0])
 
     def _step(self) -> None:
@@ -77,21 +80,22 @@ class Player:
                 self._wait()
                 return
             self._primed = self._running = True
-        if self._concealer.dry and ready < BLOCK:
+        if self._mixdown.dry and ready < BLOCK:
             ready = 0  # come back with a whole block or not at all
         fresh = self._read(min(ready, BLOCK))
         if len(fresh) < BLOCK:
-            if not self._concealer.dry:
+            if not self._mixdown.dry:
                 position = self._ring.read_count + self._ring.concealed
                 self._ring.begin_underrun(position)
             self._ring.extend_underrun(BLOCK - len(fresh))
-        self._play(self._concealer.fill(fresh, BLOCK))
+        self._play(fresh)
 
     def _wait(self) -> None:
         """Pass a block before the bed begins; voices need not wait for it."""
         if self._running:
             self._ring.conceal(BLOCK)
-            self._play(self._silence)
+            self._pass_on(self._mixdown.rest())
+            self._note(lambda notes: notes.rested())
         else:
             self._hand(self._silence, self._mixer.position)
 
@@ -101,6 +105,7 @@ class Player:
             command = self._commands.popleft()
             self._running |= isinstance(command, StartVoice)
             self._mixer.apply(command)
+            self._note(partial(MixJournal.told, command=command))
 
     def _read(self, count: int) -> FloatArray:
         fresh = self._ring.read(count)
@@ -108,17 +113,15 @@ class Player:
             self._bed_end = self._mixer.position + len(fresh)
         return fresh
 
-    def _play(self, bed: FloatArray) -> None:
-        mixed = self._mix(bed)
+    def _play(self, fresh: FloatArray) -> None:
+        """Play a block, of whose bed `fresh` is there."""
+        self._pass_on(self._mixdown.block(fresh))
+        self._note(lambda notes: notes.mixed(fresh))
+
+    def _pass_on(self, mixed: FloatArray) -> None:
+        self._starts += self._mixer.take_started()
         self._hand(mixed, self._mixer.position)
         self._keep(mixed)
-
-    def _mix(self, bed: FloatArray) -> FloatArray:
-        """Return `bed` (at most a block) with all voices; good until the next call."""
-        mixed = self._mixed[: len(bed)]
-        self._mixer.mix(bed, mixed)
-        self._starts += self._mixer.take_started()
-        return mixed
 
     def _hand(self, block: FloatArray, position: int) -> None:
         """Give `block`, mixed up to `position`, to the device; tell what it has now."""
@@ -146,19 +149,12 @@ class Player:
 
     def _end(self, fresh: FloatArray) -> None:
         """Play `fresh`, the last of the bed, fade all that sounds, and let the device empty."""
-        ending = self._concealer.finish(fresh)
-        position, delay = self._mixer.position, self._mixer.delay
-        self._mixer.apply(SetBus(MASTER, mute=True, fade=FADE / RATE, at=position + len(fresh)))
-        faded = len(fresh) + FADE + delay
+        position = self._mixer.position
         emptied = round((self._output.latency + 0.05) * RATE)
-        bed = np.zeros((max(len(ending) + delay, faded) + emptied, CHANNELS), np.float32)
-        bed[: len(ending)] = ending
-        blocks = [bed[start : start + BLOCK] for start in range(0, len(bed), BLOCK)]
-        mixed = np.concatenate([self._mix(block).copy() for block in blocks])
-        kept = len(ending) + delay
-        if mixed[kept:faded].any():  # voices are heard for longer
-            kept = faded
+        mixed, kept = self._mixdown.finish(fresh, emptied)
+        self._starts += self._mixer.take_started()
         self._keep(mixed[:kept])
+        self._note(lambda notes: notes.finished(fresh))
         for start in range(0, len(mixed), BLOCK):
             block = mixed[start : start + BLOCK]
             self._output.wait(len(block))
@@ -176,6 +172,16 @@ class Player:
             self._record = None
             self._ring.set_status(Status.PLAYING, str(error))
 
+    def _note(self, write: Callable[[MixJournal], None]) -> None:
+        """Add to the journal; when that fails, the sound goes on without it."""
+        if not self._journal:
+            return
+        try:
+            write(self._journal)
+        except MediaError as error:
+            self._journal = None
+            self._ring.set_status(Status.PLAYING, str(error))
+
 
 def play(
     ring: Ring,
@@ -183,6 +189,7 @@ def play(
     record_path: Path | None,
     commands: "deque[Command]",
     *,
+    journal_path: Path | None,
     resumed: bool,
     parent_lives: Callable[[], bool],
 ) -> bool:
@@ -191,20 +198,36 @@ def play(
     Whatever goes wrong is told through the ring.
     """
     record: WavWriter | None = None
+    journal: MixJournal | None = None
     output: Output | None = None
+    error = ""
     try:
-        if record_path:
-            record = WavWriter(record_path, append=resumed)
+        try:
+            if record_path:
+                record = WavWriter(record_path, append=resumed)
+            if journal_path:
+                journal = MixJournal(journal_path, BLOCK, append=resumed)
+        except MediaError as failure:
+            if not resumed:
+                raise
+            error = str(failure)  # no reason for silence
         mixer = Mixer(BLOCK, position=ring.read_count + ring.concealed)
         output = make_output()
         ring.set_latency(output.latency)
         last = ring.clock()
         ring.set_clock(last.bed, last.output, 0, time.monotonic_ns())
-        ring.set_status(Status.PLAYING)
+        ring.set_status(Status.PLAYING, error)
         Player(
-            ring, output, record, mixer, commands, resumed=resumed, parent_lives=parent_lives
+            ring,
+            output,
+            record,
+            mixer,
+            commands,
+            journal=journal,
+            resumed=resumed,
+            parent_lives=parent_lives,
         ).run()
-        status, error = Status.ENDED, ""
+        status, error = Status.ENDED, ring.error  # of a file that could not be written
     except MediaError as failure:
         status, error = Status.MEDIA_FAILED, str(failure)
     except DeviceError as failure:
@@ -212,9 +235,10 @@ def play(
     except Exception as failure:  # nobody reads this process's output: the parent tells it
         status, error = Status.DEVICE_FAILED, f"player: {type(failure).__name__}: {failure}"
     finally:
-        if record:
-            with suppress(MediaError):
-                record.close()
+        for file in (record, journal):
+            if file:
+                with suppress(MediaError):
+                    file.close()
     ring.set_status(status, error)
     if output:
         output.close()  # last: a dead sound server can hang here

@@ -14,7 +14,8 @@ class PlayerOptions:
         use_device: play on a device; otherwise only keep its pace.
         device: name (or part of it) or index; None is the default.
         record: path of a WAV to write, or "".
-        resumed: another player died before this one: go on with its recording, and fade in.
+        journal: path of a mix journal to write, or "".
+        resumed: another player died before this one: go on with its files, and fade in.
     """
 
     ring: str
@@ -22,6 +23,7 @@ class PlayerOptions:
     use_device: bool
     device: str | int | None
     record: str
+    journal: str
     resumed: bool
 
     def to_json(self) -> str:

@@ -1,6 +1,7 @@
 """Where the player's blocks go: the clock, or a device by blocking writes."""
 
 import importlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +9,11 @@ from typing import Any, Protocol
 
 from diegetic.config import CHANNELS, RATE
 from diegetic.errors import DeviceError
+from diegetic.player.resampling import held_back, resampler
 from diegetic.snapshot import FloatArray
 
 DEVICE_LATENCY = 0.1  # asked of PortAudio: below it, blocking writes break under load
-JACK_QUEUE = 4096 / RATE  # PortAudio's queue before JACK: a power of two, and not in its latency
+JACK_QUEUE = 4096  # frames of PortAudio's queue before JACK: a power of two, not in its latency
 _WAITS = 20  # of a block each: a device takes no lumps longer than that, unless it is gone
 
 
@@ -57,7 +59,7 @@ class ClockOutput:
 
 
 class DeviceOutput:
-    """A PortAudio stream with blocking writes.
+    """A PortAudio stream with blocking writes, at 48 kHz or else at the device's own rate.
 
     Raises:
         DeviceError: PortAudio, the device, or the format is not to be had.
@@ -72,18 +74,7 @@ class DeviceOutput:
                 raise DeviceError(
                     f"{info['name']} is a {host} device: choose its WASAPI or MME twin"
                 )
-            wasapi = "WASAPI" in host  # may refuse 48 kHz otherwise
-            settings = self._sounddevice.WasapiSettings(auto_convert=True) if wasapi else None
-            jack = "JACK" in host
-            self._stream = self._sounddevice.OutputStream(
-                samplerate=RATE,
-                blocksize=0,
-                device=info["index"],
-                channels=CHANNELS,
-                dtype="float32",
-                latency=JACK_QUEUE if jack else DEVICE_LATENCY,
-                extra_settings=settings,
-            )
+            self._rate, self._stream = self._open(info, host)
             self._stream.start()
         except self._sounddevice.PortAudioError as error:
             wanted = "no audio output" if device is None else f"audio device {device!r}"
@@ -92,19 +83,48 @@ class DeviceOutput:
             raise DeviceError(
                 f"no audio output {device!r}: {_one_line(error)}; `diegetic devices` lists them"
             ) from error
-        self.latency = float(self._stream.latency) + (JACK_QUEUE if jack else 0.0)
+        self._resample = resampler(self._rate)
+        queue = JACK_QUEUE / self._rate if "JACK" in host else 0.0
+        self.latency = float(self._stream.latency) + queue + held_back(self._rate)
+
+    def _open(self, info: Any, host: str) -> tuple[int, Any]:
+        """Return the rate (Hz) that the device takes, and a stream of it."""
+        wasapi = "WASAPI" in host  # may refuse 48 kHz otherwise
+        settings = self._sounddevice.WasapiSettings(auto_convert=True) if wasapi else None
+
+        def stream(rate: int) -> Any:
+            return self._sounddevice.OutputStream(
+                samplerate=rate,
+                blocksize=0,
+                device=info["index"],
+                channels=CHANNELS,
+                dtype="float32",
+                latency=JACK_QUEUE / rate if "JACK" in host else DEVICE_LATENCY,
+                extra_settings=settings,
+            )
+
+        try:
+            return RATE, stream(RATE)
+        except self._sounddevice.PortAudioError:
+            own = round(info["default_samplerate"])
+            if own == RATE or own <= 0:
+                raise
+            return own, stream(own)
 
     def wait(self, samples: int) -> None:
+        frames = math.ceil(samples * self._rate / RATE)
         for _ in range(_WAITS):
             with self._present():
-                missing = samples - self._stream.write_available
+                missing = frames - self._stream.write_available
             if missing <= 0:
                 return
-            time.sleep(missing / RATE)
+            time.sleep(missing / self._rate)
 
     def write(self, block: FloatArray) -> None:
-        with self._present():
-            self._stream.write(block)
+        frames = self._resample(block)
+        if len(frames):
+            with self._present():
+                self._stream.write(frames)
 
     def close(self) -> None:
         self._stream.abort()  # all that is to be heard was followed by silence

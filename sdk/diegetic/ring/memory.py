@@ -190,7 +190,7 @@ class Ring:
         while True:
             count = self._get(Word.CLOCK_COUNT)
             slot = Word.CLOCK + CLOCK_WORDS * (count % CLOCK_SLOTS)
-            bed, output, handed, time_ns = (int(w) for w in self._words[slot : slot + CLOCK_WORDS])
+            bed, output, handed, time_ns = self._words[slot : slot + CLOCK_WORDS].tolist()
             if self._get(Word.CLOCK_COUNT) - count < CLOCK_SLOTS - 1:
                 return ClockReading(bed, output, handed, time_ns / 1e9)
 
@@ -358,7 +358,8 @@ class Ring:
         self._set(Word.CONCEALED, self.concealed + samples)
 
     def _get(self, word: int) -> int:
-        return int(self._words[word])
+        number: int = self._words.item(word)
+        return number
 
     def _set(self, word: int, value: int) -> None:
         self._words[word] = value

@@ -61,6 +61,7 @@ class ThreadHost:
         make_output: Callable[[], Output],
         record: Path | None,
         *,
+        journal: Path | None,
         resumed: bool,
     ) -> None:
         self._commands: deque[Command] = deque()
@@ -68,7 +69,11 @@ class ThreadHost:
         self._thread = threading.Thread(
             target=play,
             args=(ring, make_output, record, self._commands),
-            kwargs={"resumed": resumed, "parent_lives": lambda: not self._left.is_set()},
+            kwargs={
+                "journal_path": journal,
+                "resumed": resumed,
+                "parent_lives": lambda: not self._left.is_set(),
+            },
             name="player",
             daemon=True,
         )

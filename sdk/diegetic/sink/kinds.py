@@ -10,7 +10,14 @@ from diegetic.sink.ring_sink import RingSink
 
 
 class _ProcessSink(RingSink):
-    def __init__(self, *, use_device: bool, device: str | int | None, record: Path | None) -> None:
+    def __init__(
+        self,
+        *,
+        use_device: bool,
+        device: str | int | None,
+        record: Path | None,
+        journal: Path | None,
+    ) -> None:
         def make_host(ring: Ring, resumed: bool) -> Host:
             return ProcessHost(
                 PlayerOptions(
@@ -19,25 +26,35 @@ class _ProcessSink(RingSink):
                     use_device=use_device,
                     device=device,
                     record=str(record.absolute()) if record else "",
+                    journal=str(journal.absolute()) if journal else "",
                     resumed=resumed,
                 )
             )
 
-        super().__init__(make_host, record)
+        super().__init__(make_host, record, journal)
 
 
 class DeviceSink(_ProcessSink):
-    """An audio device, by name, index, or None for the default; `record` keeps what was played."""
+    """An audio device, by name, index, or None for the default.
 
-    def __init__(self, device: str | int | None = None, *, record: Path | None = None) -> None:
-        super().__init__(use_device=True, device=device, record=record)
+    `record` keeps what was played, `journal` what the mixer did (see `diegetic.mix_journal`).
+    """
+
+    def __init__(
+        self,
+        device: str | int | None = None,
+        *,
+        record: Path | None = None,
+        journal: Path | None = None,
+    ) -> None:
+        super().__init__(use_device=True, device=device, record=record, journal=journal)
 
 
 class ClockSink(_ProcessSink):
-    """No device: sound passes at the pace of the clock; `record` keeps what was played."""
+    """No device: sound passes at the pace of the clock; files as those of a device."""
 
-    def __init__(self, *, record: Path | None = None) -> None:
-        super().__init__(use_device=False, device=None, record=record)
+    def __init__(self, *, record: Path | None = None, journal: Path | None = None) -> None:
+        super().__init__(use_device=False, device=None, record=record, journal=journal)
 
 
 class ThreadSink(RingSink):
@@ -49,6 +66,7 @@ class ThreadSink(RingSink):
         device: name or index as PortAudio knows it; None is the default device.
         use_device: False only keeps a device's pace.
         record: a WAV file of what was played.
+        journal: of what the mixer did.
     """
 
     def __init__(
@@ -57,10 +75,15 @@ class ThreadSink(RingSink):
         *,
         use_device: bool = True,
         record: Path | None = None,
+        journal: Path | None = None,
     ) -> None:
         def make_output() -> Output:
             return DeviceOutput(device) if use_device else ClockOutput()
 
         super().__init__(
-            lambda ring, resumed: ThreadHost(ring, make_output, record, resumed=resumed), record
+            lambda ring, resumed: ThreadHost(
+                ring, make_output, record, journal=journal, resumed=resumed
+            ),
+            record,
+            journal,
         )

@@ -1,5 +1,7 @@
 """What a new player must be told so that it mixes as the one that died did."""
 
+from collections import OrderedDict
+
 import msgspec
 
 from diegetic.mixer.commands import (
@@ -36,7 +38,8 @@ class MixState:
         self._pushed: list[str] = []
         self._listener: SetListener | None = None
         self._master: SetMaster | None = None
-        self._voices: dict[int, tuple[float, StartVoice]] = {}  # with the time sent, in order
+        # With the time sent, in order. A dict is slow to tell its first when many before it went
+        self._voices: OrderedDict[int, tuple[float, StartVoice]] = OrderedDict()
 
     def note(self, command: Command, now: float, position: int) -> None:
         """Take `command` into account, sent at monotonic `now` (s), output sample `position`."""

@@ -10,6 +10,7 @@ import numpy as np
 from diegetic.config import CHANNELS, RATE
 from diegetic.errors import DiegeticError
 from diegetic.player import BLOCK, ClockOutput, Output
+from diegetic.player.resampling import held_back, resampler
 from diegetic.sink.hosts import ThreadHost
 from diegetic.sink.ring_sink import RingSink
 from diegetic.snapshot import FloatArray
@@ -41,6 +42,7 @@ class PcmSink(RingSink):
         rate: samples per second that the engine wants.
         frames: samples per block.
         record: WAV file of what a device would play, which is not resampled.
+        journal: of what the mixer did.
 
     Raises:
         DiegeticError: `rate` or `frames` is out of range.
@@ -53,6 +55,7 @@ class PcmSink(RingSink):
         *,
         frames: int = BLOCK,
         record: Path | None = None,
+        journal: Path | None = None,
     ) -> None:
         if not MIN_RATE <= rate <= MAX_RATE:
             raise DiegeticError(f"rate must be {MIN_RATE} to {MAX_RATE} Hz, got {rate!r}")
@@ -64,7 +67,11 @@ class PcmSink(RingSink):
             return PcmOutput(blocks.push, rate, frames)
 
         super().__init__(
-            lambda ring, resumed: ThreadHost(ring, make_output, record, resumed=resumed), record
+            lambda ring, resumed: ThreadHost(
+                ring, make_output, record, journal=journal, resumed=resumed
+            ),
+            record,
+            journal,
         )
 
 
@@ -80,8 +87,8 @@ class PcmOutput:
     ) -> None:
         self._push = push
         self._pace = pace or ClockOutput()
-        self._resample = _resampler(rate)
-        self.latency = frames / rate + _held_back(rate) / RATE
+        self._resample = resampler(rate)
+        self.latency = frames / rate + held_back(rate)
 
     def wait(self, samples: int) -> None:
         self._pace.wait(samples)
@@ -116,25 +123,3 @@ class _Blocks:
                 self._warned = True
             self._number += 1
         self._left = left
-
-
-def _resampler(rate: int) -> Callable[[FloatArray], FloatArray]:
-    if rate == RATE:
-        return lambda block: block
-    import soxr  # only those who need it
-
-    stream = soxr.ResampleStream(RATE, rate, CHANNELS, dtype="float32")
-
-    def resample(block: FloatArray) -> FloatArray:
-        samples: FloatArray = stream.resample_chunk(block)
-        return samples
-
-    return resample
-
-
-def _held_back(rate: int) -> int:
-    """Return how many samples a resampler takes before it gives the first."""
-    resample, block, taken = _resampler(rate), np.zeros((BLOCK, CHANNELS), np.float32), 0
-    while not len(resample(block)):
-        taken += BLOCK
-    return taken

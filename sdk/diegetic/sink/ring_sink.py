@@ -29,11 +29,11 @@ log = logging.getLogger(__name__)
 
 
 class RingSink:
-    """A sink of which `make_host(ring, resumed)` starts the player; `record` is its WAV."""
+    """A sink of which `make_host(ring, resumed)` starts the player, which writes `files`."""
 
-    def __init__(self, make_host: Callable[[Ring, bool], Host], record: Path | None = None) -> None:
+    def __init__(self, make_host: Callable[[Ring, bool], Host], *files: Path | None) -> None:
         self._make_host = make_host
-        self._record = record
+        self._files = tuple(file for file in files if file is not None)
         self._ring: Ring | None = None
         self._host: Host | None = None
         self._stopping = threading.Event()
@@ -43,6 +43,7 @@ class RingSink:
         self._mix_state = MixState()
         self._starts_seen = 0
         self._drift = DriftMeter()
+        self._passed_on = ""  # the last that the player said
         self._final = _Counters()
 
     def start(self, prime: int = 0) -> None:
@@ -50,17 +51,18 @@ class RingSink:
 
         Raises:
             DeviceError: the device, or PortAudio, is not to be had.
-            MediaError: the recording cannot be written.
+            MediaError: a file of it cannot be written.
         """
         if self._ring is not None:
             raise DeviceError("this sink is already started")
-        if self._record is not None:
-            check_writable(self._record)
+        for file in self._files:
+            check_writable(file)
         self._ring = Ring.create(CAPACITY)
         self._ring.set_prime(min(prime, CAPACITY))
         self._stopping.clear()
         self._starts_seen = 0
         self._drift = DriftMeter()
+        self._passed_on = ""
         try:
             self._await_player(self._start_host(self._ring, resumed=False))
         except BaseException:
@@ -185,8 +187,7 @@ class RingSink:
         self._ring.tell(Wish.DRAIN if drain else Wish.STOP)
         try:
             self._await_end(patience)
-            if self._ring.error:
-                log.warning("%s", self._ring.error)
+            self._pass_on(self._ring)
         finally:
             self._close()
 
@@ -246,7 +247,9 @@ class RingSink:
             assert host is not None
             hangs, reason = ring.consumer_age() > HANG_PATIENCE, host.ended()
             if reason is None and not hangs:
-                failures = 0 if ring.status is Status.PLAYING else failures
+                if ring.status is Status.PLAYING:
+                    failures = 0
+                    self._pass_on(ring)
                 continue
             reason = "hangs" if hangs else ring.error or reason
             pause = _RESPAWN_PAUSES[min(failures, len(_RESPAWN_PAUSES) - 1)]
@@ -263,6 +266,12 @@ class RingSink:
             ring.restart()
             ring.beat()
             self._start_host(ring, resumed=True)
+
+    def _pass_on(self, ring: Ring) -> None:
+        """Log what the player could not do, once."""
+        if ring.error and ring.error != self._passed_on:
+            self._passed_on = ring.error
+            log.warning("%s", ring.error)
 
     def _close(self) -> None:
         self._stopping.set()
