@@ -9,8 +9,8 @@ import pytest
 from diegetic.conditioning import Conditioner
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.generator import ChunkGenerator, GeneratorState, load_generator
-from diegetic.scene import another_scene
-from diegetic.snapshot import Conditioning, Event, Snapshot
+from diegetic.scene import SETTLED, SETTLING, age_of, another_scene, recalled
+from diegetic.snapshot import Event, FloatArray, Snapshot
 
 SCENE = "rain on a tin roof"
 
@@ -75,29 +75,52 @@ def test_events_switches_and_parameters_are_of_the_scene(conditioner: Conditione
     assert not another_scene(plain, full)
 
 
-def test_a_new_scene_does_not_depend_on_the_sound_before_it(
+def test_a_scene_settles_within_some_chunks(conditioner: Conditioner) -> None:
+    rain, crowd = (
+        conditioner(Snapshot(0.0, 0.16, prompt=words))
+        for words in (SCENE, "a crowd cheering in an arena")
+    )
+    ages, before = [SETTLED], None
+    for now in [rain, rain, *[crowd] * (SETTLING + 3), rain]:
+        ages.append(age_of(now, before, ages[-1]))
+        before = now
+    assert ages[1:3] == [SETTLED + 1, SETTLED + 2]  # nothing was before it
+    assert ages[3:-1] == list(range(SETTLING + 3))
+    assert ages[-1] == 0
+    heard = [recalled(age, 8, 64) for age in ages[3:-1]]
+    assert heard == [64, *[8] * SETTLING, 64, 64]
+
+
+def test_a_settling_scene_hears_its_last_hop_alone(
     generator: ChunkGenerator, conditioner: Conditioner
 ) -> None:
-    def say(words: str) -> Conditioning:
-        return conditioner(Snapshot(0.0, 0.16, prompt=words))
-
     def after(state: GeneratorState, *prompts: str) -> GeneratorState:
         for words in prompts:
-            _, state = generator.generate(state, say(words))
+            said = conditioner(Snapshot(0.0, 0.16, prompt=words))
+            _, state = generator.generate(state, said)
         return state
 
-    hop = generator.config.hop_latents
-    rain = after(generator.start(1), *[SCENE] * 3)
-    birds = after(generator.start(1), *["birds in a forest"] * 3)
-    assert not np.array_equal(rain.prefix.keys, birds.prefix.keys)
+    hop, other = generator.config.hop_latents, "a crowd cheering in an arena"
+    state = after(generator.start(1), *[SCENE] * 9)
 
-    def newest(state: GeneratorState, words: str) -> np.ndarray:
-        return after(state, words).prefix.keys[:, :, :, -hop:]
+    def newest(state: GeneratorState) -> FloatArray:
+        return after(state, other).prefix.keys[:, :, :, -hop:]
 
-    other = "a crowd cheering in an arena"
-    assert np.array_equal(newest(rain, other), newest(birds, other))
-    assert not np.array_equal(newest(rain, SCENE), newest(replace(birds, said=None), SCENE))
-    # and what comes then goes on from the new scene alone
-    on = [after(state, other, other).prefix for state in (rain, birds)]
-    assert np.array_equal(on[0].bias, on[1].bias)
-    assert np.array_equal(on[0].keys[:, :, :, -2 * hop :], on[1].keys[:, :, :, -2 * hop :])
+    def spoilt(state: GeneratorState, kept: int) -> GeneratorState:
+        """With other memories but for the `kept` newest latents."""
+        keys = state.prefix.keys.copy()
+        keys[:, :, :, :-kept] += 1
+        return replace(state, prefix=replace(state.prefix, keys=keys))
+
+    # The first chunk is joined to the old scene, and hears all of it
+    assert not np.array_equal(newest(state), newest(spoilt(state, hop)))
+    for _ in range(SETTLING):
+        state = after(state, other)
+        assert np.array_equal(newest(state), newest(spoilt(state, hop)))
+        assert not np.array_equal(newest(state), newest(spoilt(state, hop - 1)))
+    # Then its memory grows again, but never back into the old scene
+    state = after(state, other)
+    for grown in (2 * hop, 3 * hop):
+        assert np.array_equal(newest(state), newest(spoilt(state, grown)))
+        assert not np.array_equal(newest(state), newest(spoilt(state, grown - 1)))
+        state = after(state, other)

@@ -22,7 +22,7 @@ from diegetic.config import CHANNELS, LATENT_DIM, SAMPLES_PER_LATENT, StreamConf
 from diegetic.errors import DiegeticError
 from diegetic.flow import Known, follow_flow, solver, student_solver, usual_evaluations
 from diegetic.networks import HIDDEN, FloatArray, Memory, Networks, Precision
-from diegetic.scene import another_scene
+from diegetic.scene import SETTLED, age_of, recalled
 from diegetic.snapshot import Conditioning, null_conditioning
 from diegetic.weights import read_distilled
 
@@ -41,6 +41,7 @@ class GeneratorState:
         decoder: the decoder's state.
         sound: the state of the synthesis.
         said: with the chunk before; None before the first one.
+        age: of its scene, in chunks.
     """
 
     seed: int
@@ -49,6 +50,7 @@ class GeneratorState:
     decoder: FloatArray
     sound: SynthesisState
     said: Conditioning | None = None
+    age: int = SETTLED
 
 
 class Generator(Protocol):
@@ -147,13 +149,15 @@ class ChunkGenerator:
     ) -> tuple[FloatArray, GeneratorState]:
         """Make the next chunk, (config.chunk_samples, 2), and the state after its hop."""
         hop = self.config.hop_latents
-        if state.said is not None and another_scene(state.said, conditioning):
-            hidden = np.full_like(state.prefix.bias, HIDDEN)
-            state = replace(state, prefix=replace(state.prefix, bias=hidden))
+        age = age_of(conditioning, state.said, state.age)
+        ring = self.config.prefix_latents
+        bias = state.prefix.bias.copy()
+        bias[:, : ring - recalled(age, hop, ring)] = HIDDEN
+        state = replace(state, prefix=replace(state.prefix, bias=bias))
         latents = self.sample(state, conditioning)
         head, after = self.append(state, latents[:, :hop])
         overlap, _ = self._decode(after, latents[:, hop:])
-        return np.concatenate((head, overlap)), replace(after, said=conditioning)
+        return np.concatenate((head, overlap)), replace(after, said=conditioning, age=age)
 
     def sample(
         self, state: GeneratorState, conditioning: Conditioning, known: Known | None = None

@@ -1,9 +1,15 @@
-"""When to forget: another scene does not go on from what was heard before it.
+"""When to forget: another scene is not to go on from the one before.
+
+    what is said   | rain ...           | crowd ...
+    age            ... 11 12 13 14 15 16  0  1  2  3  4  5  6  7  8  9 ...
+    hears before   all it can             all  its last hop only  . 9 on: all of the new scene
 
 A chunk continues the sound in the prefix. That holds a stream together, and holds on to the old
-scene when a prompt says another one. Measured on 18 switches between scenes: the listener of
-`diegetic eval` hears the new one a median of .7 s after it was said, and of .25 s when the prefix
-is then forgotten.
+scene when a prompt says another one. So the first chunk of a scene, which is joined to the old one,
+hears it all, and those after it hear the last hop, which changes quickly. Measured on 27 switches
+that the model can make: until the listener of `diegetic eval` hears the new scene it takes .20 s,
+not .30 (median), .5 s, not 1.0 (mean); the seam is told from others no more surely. With nothing
+kept at all it is told at once (AUC .98).
 """
 
 import numpy as np
@@ -11,6 +17,18 @@ import numpy as np
 from diegetic.snapshot import BLEND_TOKENS, Conditioning, FloatArray
 
 ALIKE = 0.5  # cosine of two prompts' embeddings from which on they are of one scene
+SETTLING = 8  # chunks after its first one in which a scene hears the last hop alone
+SETTLED = SETTLING + 1
+
+
+def age_of(now: Conditioning, before: Conditioning | None, age: int) -> int:
+    """The age in chunks of the scene that `now` is of; that of `before` was `age`, if any."""
+    return 0 if before is not None and another_scene(before, now) else age + 1
+
+
+def recalled(age: int, hop: int, ring: int) -> int:
+    """How many of the newest latents of the prefix, of `ring`, a chunk at `age` hears."""
+    return hop if 0 < age < SETTLED else ring
 
 
 def another_scene(before: Conditioning, now: Conditioning) -> bool:

@@ -71,15 +71,15 @@ class SaidInputs:
 class ChunkInputs:
     """What B chunks are made of.
 
-    Pages are (B,) int64, `guidance` is (B,), `noise` (B, 1 + chunk, NOISE). `forget` (B,) is 1
-    where another scene begins, else 0.
+    Pages are (B,) int64, `guidance` is (B,), `noise` (B, 1 + chunk, NOISE). `recalled` (B,) is how
+    many of the newest latents are heard, see `diegetic.scene`.
     """
 
     read: Tensor
     write: Tensor
     said: Tensor
     guidance: Tensor
-    forget: Tensor
+    recalled: Tensor
     noise: Tensor
 
 
@@ -113,7 +113,7 @@ def chunk_inputs(
         write=pages(SCRAP),
         said=pages(BLANK),
         guidance=torch.ones(batch, device=device, pin_memory=pinned),
-        forget=torch.zeros(batch, device=device, pin_memory=pinned),
+        recalled=torch.full((batch,), config.prefix_latents, device=device, pin_memory=pinned),
         noise=torch.zeros(noise, device=device, pin_memory=pinned),
     )
 
@@ -146,6 +146,7 @@ class ChunkMaker:
         self.config = config
         self._device = device
         self._hop = config.hop_latents
+        self._ages = torch.arange(ring, 0, -1, device=device)  # of the prefix, 1 is the newest
         self._transformer = BatchTransformer(dit, ring, config.chunk_latents, device, dtype)
         self._sound = BatchSound(decoder, self._hop, config.chunk_latents, device, dtype)
         self._conditioning = dit.conditioning.to(device)
@@ -202,8 +203,8 @@ class ChunkMaker:
     def make(self, inputs: ChunkInputs, solver: Solver) -> Tensor:
         """Samples of the next chunks, (B, chunk samples, 2); the states after them are written."""
         state = self._load(inputs.read)
-        forgotten = (inputs.forget * HIDDEN).to(state.bias.dtype)[:, None]
-        state = replace(state, bias=torch.minimum(state.bias, forgotten))
+        forgotten = self._ages > inputs.recalled[:, None]
+        state = replace(state, bias=state.bias.masked_fill(forgotten, HIDDEN))
         transformer = self._transformer
         keys, values, hidden = transformer.past(state.prefix, state.bias)
         layers = self._layers(keys, values, transformer.unhide(hidden, self.config.chunk_latents))

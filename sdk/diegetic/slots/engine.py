@@ -26,7 +26,7 @@ from diegetic.errors import DiegeticError
 from diegetic.flow import Solver, solver, student_solver, usual_evaluations
 from diegetic.generator import WEIGHTS
 from diegetic.networks import FloatArray
-from diegetic.scene import another_scene
+from diegetic.scene import SETTLED, age_of, recalled
 from diegetic.slots.chunk import ChunkMaker
 from diegetic.slots.lanes import Lanes, buckets_for
 from diegetic.slots.noise import NoiseAhead
@@ -63,12 +63,14 @@ class SlotState:
         position: latents made so far.
         page: ring of keys and values, decoder, synthesis.
         said: what was said last; said again, it costs nothing.
+        age: of its scene, in chunks.
     """
 
     seed: int
     position: int
     page: Page
     said: Said
+    age: int = SETTLED
 
 
 class SlotEngine:
@@ -307,20 +309,22 @@ class SlotEngine:
             into[row] = noise
         ready = time.perf_counter()
         fill = bucket - len(part)
+        hop, ring = self.config.hop_latents, self.config.prefix_latents
+        ages = {k: _age(work[k]) for k in part}
         for field, values in (
             (rows.read, [*(work[k].state.page.index for k in part), *[BLANK] * fill]),
             (rows.write, [*(page.index for page in pages), *[SCRAP] * fill]),
             (rows.said, [*(said[k].page.index for k in part), *[BLANK] * fill]),
             (rows.guidance, [*(work[k].conditioning.guidance for k in part), *[1.0] * fill]),
-            (rows.forget, [*(_forgets(work[k]) for k in part), *[0.0] * fill]),
+            (rows.recalled, [*(recalled(ages[k], hop, ring) for k in part), *[ring] * fill]),
         ):
             field.numpy()[:bucket] = values
         self._lanes.make(bucket, way)
-        samples, hop = self._lanes.samples.numpy(), self.config.hop_latents
+        samples = self._lanes.samples.numpy()
         made = {}
         for row, k in enumerate(part):
             state = work[k].state
-            after = SlotState(state.seed, state.position + hop, pages[row], said[k])
+            after = SlotState(state.seed, state.position + hop, pages[row], said[k], ages[k])
             made[k] = Made(samples[row].copy(), after)
         places = [(work[k].state.seed, work[k].state.position) for k in part]
         self._noise.expect([(*at, noise) for at, noise in zip(places, noises, strict=True)])
@@ -329,9 +333,11 @@ class SlotEngine:
         return made
 
 
-def _forgets(work: Work[SlotState]) -> float:
-    """1 where a chunk begins another scene."""
-    return float(another_scene(work.state.said.conditioning, work.conditioning))
+def _age(work: Work[SlotState]) -> int:
+    """The age of the scene of the next chunk; the first one has no scene before it."""
+    state = work.state
+    before = state.said.conditioning if state.position else None
+    return age_of(work.conditioning, before, state.age)
 
 
 def _same(ours: Conditioning, theirs: Conditioning) -> bool:
