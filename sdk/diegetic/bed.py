@@ -23,12 +23,12 @@ from diegetic import crossfade, journal
 from diegetic.config import CHANNELS, RATE, StreamConfig
 from diegetic.journal import Journal
 from diegetic.layers import some_layers
-from diegetic.metrics import KEEP, Metrics
+from diegetic.metrics import Metrics
 from diegetic.pending import Pending
 from diegetic.prompts import LEAST_SHARE, Prompt, in_words, mix_of, prompt_and_blend
 from diegetic.revision import Revision, material
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot
-from diegetic.stream import Change, ChangeKind, ChunkRecord, StreamState, advance
+from diegetic.stream import RECORDS, Change, ChangeKind, ChunkRecord, StreamState, advance
 from diegetic.world import World
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Bed:
     ) -> None:
         self.world = World(clock=self.now)
         self.reach: Callable[[], int] | None = None  # the first sample that can change, when live
-        self.records: deque[ChunkRecord] = deque(maxlen=KEEP)
+        self.records: deque[ChunkRecord] = deque(maxlen=RECORDS)
         self.position = 0  # first sample of the next chunk
         self._config = config
         self._seed = seed

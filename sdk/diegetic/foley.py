@@ -26,7 +26,7 @@ WAITING = 4096  # voices that a mixer holds before they begin
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VoiceRecord:
     """A voice that was heard.
 

@@ -176,6 +176,8 @@ class LiveStream:
     def output_of(self, sample: int) -> int:
         """Return the output sample that is heard together with `sample` of the session's sound."""
         bed, output = self._sink.clock(), self._sink.output_clock()
+        if bed.time < output.time:  # a block was handed over in between
+            bed = self._sink.clock()
         apart = output.sample - bed.sample - round((output.time - bed.time) * RATE)
         return sample - self._first_sample + apart
 

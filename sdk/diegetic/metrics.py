@@ -5,11 +5,11 @@ chunks). What is looked at while a stream plays can ask for the newest few alone
 """
 
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 KEEP = 65_536
 PERCENTILES = (50, 95, 99)
@@ -17,16 +17,35 @@ PERCENTILES = (50, 95, 99)
 Summary = dict[str, float]
 
 
+class _Series:
+    """The newest `KEEP` values, in memory that is taken once."""
+
+    def __init__(self) -> None:
+        self._values = np.zeros(KEEP, np.float32)
+        self._count = 0
+
+    def append(self, value: float) -> None:
+        self._values[self._count % len(self._values)] = value
+        self._count += 1
+
+    def newest(self, count: int) -> NDArray[np.float32]:
+        """Return up to `count` values, oldest first."""
+        size = len(self._values)
+        places = np.arange(max(0, self._count - min(count, size)), self._count) % size
+        newest: NDArray[np.float32] = self._values[places]
+        return newest
+
+
 class Metrics:
     """Timings by stage, real-time factors, knob-to-ear delays, and counters."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stages: dict[str, deque[float]] = {}
-        self._rtf: deque[float] = deque(maxlen=KEEP)
-        self._chunk_ms: deque[float] = deque(maxlen=KEEP)
-        self._knob_to_ear_ms: deque[float] = deque(maxlen=KEEP)
-        self._event_to_ear_ms: deque[float] = deque(maxlen=KEEP)
+        self._stages: defaultdict[str, _Series] = defaultdict(_Series)
+        self._rtf = _Series()
+        self._chunk_ms = _Series()
+        self._knob_to_ear_ms = _Series()
+        self._event_to_ear_ms = _Series()
         self._counts: Counter[str] = Counter()
 
     def add_chunk(self, stages_ms: dict[str, float], hop: float) -> None:
@@ -42,7 +61,7 @@ class Metrics:
         """Note milliseconds per stage of something that is no chunk of one stream."""
         with self._lock:
             for stage, milliseconds in stages_ms.items():
-                self._stages.setdefault(stage, deque(maxlen=KEEP)).append(milliseconds)
+                self._stages[stage].append(milliseconds)
 
     def add_knob_to_ear(self, seconds: float) -> None:
         """Note the delay between an engine's send and the first changed sample at the device."""
@@ -88,11 +107,11 @@ class Metrics:
     def rtf_values(self) -> list[float]:
         """Return the factor of each chunk, oldest first."""
         with self._lock:
-            return list(self._rtf)
+            return [float(value) for value in self._rtf.newest(KEEP)]
 
     def knob_to_ear_values_ms(self) -> list[float]:
         with self._lock:
-            return list(self._knob_to_ear_ms)
+            return [float(value) for value in self._knob_to_ear_ms.newest(KEEP)]
 
     def summary(self) -> dict[str, object]:
         """Return everything, ready for JSON; percentiles of nothing are left out."""
@@ -106,12 +125,10 @@ class Metrics:
             flat |= {f"{name}_{key}": value for key, value in percentiles.items()}
         return flat | {"stages": self.stages_ms(), "counts": self.counts()}
 
-    def _percentiles(self, values: deque[float], newest: int) -> Summary:
+    def _percentiles(self, series: _Series, newest: int) -> Summary:
         with self._lock:
-            array = np.array(
-                values if newest >= len(values) else [*islice(reversed(values), newest)]
-            )
-        if not array.size:
+            values = series.newest(newest)
+        if not values.size:
             return {}
-        found = np.percentile(array, PERCENTILES)
+        found = np.percentile(values.astype(np.float64), PERCENTILES)
         return {f"p{p}": round(float(v), 6) for p, v in zip(PERCENTILES, found, strict=True)}

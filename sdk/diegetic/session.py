@@ -288,7 +288,7 @@ class Session:
         return self._live
 
     def records(self) -> list[ChunkRecord]:
-        """Return how each chunk came to be, oldest first; the newest 65,536 are kept."""
+        """Return how each chunk came to be, oldest first; the newest 2,048 are kept."""
         return list(self._bed.records)
 
     def voices(self) -> list[VoiceRecord]:

@@ -17,10 +17,12 @@ from diegetic.snapshot import Conditioning, Event, FloatArray, Snapshot
 if TYPE_CHECKING:
     from diegetic.generator import Generator, GeneratorState
 
+RECORDS = 2048  # of chunks that a session keeps: the last five minutes
+
 ChangeKind = Literal["prompt", "layers", "guidance", "parameter", "switch", "event"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """Something that the game asked for.
 
@@ -39,7 +41,7 @@ class Change:
     material: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChunkRecord:
     """How one chunk came to be.
 
