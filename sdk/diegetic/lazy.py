@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from diegetic.generator import Generator
     from diegetic.inference import InferenceProcess
 
-Backend = Literal["auto", "onnx", "torch"]
+Backend = Literal["auto", "onnx", "torch", "bank"]
 Conditioner = Callable[[Snapshot], Conditioning]
 
 
@@ -32,7 +32,7 @@ class LazyNetworks:
     Args:
         config: lengths of the stream.
         nfe: network evaluations per chunk; None are as many as is usual with these weights.
-        backend: what computes.
+        backend: what computes; "bank" is nobody: the bed is silent.
         weights: folder of weights; None are those that ship.
         generator: instead of loading one.
         conditioner: instead of loading the encoders.
@@ -53,10 +53,13 @@ class LazyNetworks:
         conditioner: Conditioner | None,
         isolated: bool = False,
     ) -> None:
-        if isolated and not (generator is None and conditioner is None):
+        given = not (generator is None and conditioner is None)
+        if isolated and given:
             raise DiegeticError(
                 "isolated loads generator and conditioner in a process of their own: leave both out"
             )
+        if backend == "bank" and (given or isolated):
+            raise DiegeticError("backend 'bank' has no generator: leave it out, and isolated too")
         if generator is not None:
             made, wanted = generator.config.chunk_samples, config.chunk_samples
             if made != wanted or generator.config.hop_samples != config.hop_samples:
@@ -74,6 +77,10 @@ class LazyNetworks:
     def load(self) -> "tuple[Generator, Conditioner]":
         """Return both, loaded by the first call."""
         with self._lock:
+            if self._backend == "bank":
+                from diegetic.silent import SilentGenerator, unheard
+
+                return SilentGenerator(self._config), unheard
             if self._isolated and self._process is None:
                 from diegetic.inference import InferenceProcess
 

@@ -50,7 +50,8 @@ class Session:
         config: lengths of the stream.
         seed: the same seed and the same inputs make the same samples.
         nfe: network evaluations per chunk, as for `load_generator`: more is better and slower.
-        backend: what computes; "auto" takes the best that is installed.
+        backend: what computes; "auto" takes the best that is installed. With "bank" nothing does:
+            takes that `bank.load` brings are heard, over silence.
         weights: folder of weights; None are those that ship.
         generator: instead of loading one.
         conditioner: instead of loading the encoders.
@@ -85,14 +86,15 @@ class Session:
         )
         self._journal: Journal | None = None
         if record is not None:
-            known = "" if generator is not None else fingerprint(weights or WEIGHTS)
+            own = generator is not None or backend == "bank"
+            known = "" if own else fingerprint(weights or WEIGHTS)
             if nfe is None:
                 nfe = usual_nfe(weights) if known else USUAL_NFE
             self._journal = Journal(record, Header(FORMAT, config, seed, nfe, known))
         self._bed = Bed(config, seed, self._networks.load, self.metrics, self._journal)
         self._console = Console()
         self.bank = EventBank(
-            VariationMaker(self._networks.load, seed),
+            None if backend == "bank" else VariationMaker(self._networks.load, seed),
             seed=seed,
             embed=self._networks.embed,
         )

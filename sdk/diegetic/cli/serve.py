@@ -58,6 +58,11 @@ def configure_server(parser: argparse.ArgumentParser) -> None:
         "--bank", type=Path, metavar="FILE", help="takes of events to start with, and to keep"
     )
     parser.add_argument(
+        "--bank-only",
+        action="store_true",
+        help="play the takes of --bank and nothing else, without networks",
+    )
+    parser.add_argument(
         "--keys",
         type=Path,
         metavar="FOLDER",
@@ -85,11 +90,14 @@ def run_server(arguments: argparse.Namespace, tape: "TapeWriter | None" = None) 
     console.print(f"playing on: {where}")
     with ExitStack() as stack:
         service: SlotService[Any] | None = None
-        if many or arguments.compute == "cuda":
+        let_go: Callable[[Session], None] = _nothing
+        if arguments.bank_only:
+            make_session = _bank_sessions(arguments)
+        elif many or arguments.compute == "cuda":
             service = stack.enter_context(_shared_engine(arguments))
             make_session, let_go = _sessions_on(service, arguments.seed)
         else:
-            make_session, let_go = shared.session_factory(arguments), _nothing
+            make_session = shared.session_factory(arguments)
         server = stack.enter_context(
             Server(
                 arguments.endpoint,
@@ -198,6 +206,17 @@ def _sessions_on(
     text, image = TextEncoder(), ImageEncoder()
     sessions = SharedSessions(service, lambda: Conditioner(text, image), seed)
     return sessions.make, sessions.let_go
+
+
+def _bank_sessions(arguments: argparse.Namespace) -> "Callable[[], Session]":
+    from diegetic.session import Session
+
+    if arguments.bank is None or not arguments.bank.is_file():
+        raise DiegeticError(
+            f"--bank-only needs a --bank that is there, got {arguments.bank or 'none'}; "
+            "`diegetic serve --bank FILE` makes one while a game is played"
+        )
+    return lambda: Session(seed=arguments.seed, backend="bank")
 
 
 def _nothing(session: "Session") -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diegetic.config import StreamConfig
-from diegetic.lazy import Backend
+from diegetic.generator import Backend
 from diegetic.snapshot import Conditioning, Snapshot
 
 _LENGTH = struct.Struct("<Q")

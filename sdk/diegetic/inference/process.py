@@ -28,7 +28,7 @@ from diegetic.child_process import command, environment, flags
 from diegetic.config import StreamConfig
 from diegetic.encoders.text import CACHED_TEXTS
 from diegetic.errors import DiegeticError
-from diegetic.generator import GeneratorState
+from diegetic.generator import Backend, GeneratorState
 from diegetic.inference.messages import (
     Answer,
     Condition,
@@ -39,7 +39,6 @@ from diegetic.inference.messages import (
     receive,
     send,
 )
-from diegetic.lazy import Backend
 from diegetic.snapshot import FRAME_SLOTS, Conditioning, FloatArray, Snapshot
 
 _PICTURES = 4 * FRAME_SLOTS  # that the other process remembers
