@@ -79,7 +79,8 @@ def test_what_was_said_and_shown_is_encoded_as_it_is_here(
     shown = pictures(40)
     for newest in [*range(4, 40, 3), 5, 39]:  # on, further back than it remembers, and on
         frames = tuple(Frame(shown[n], n / 10) for n in range(newest - 4, newest))
-        snapshot = Snapshot(4.0, 4.16, "rain", frames=frames, events=(Event("shot", 4.1),))
+        events = tuple(Event(f"shot {n}", 4.15 - n / 100) for n in range(9))
+        snapshot = Snapshot(4.0, 4.16, "rain", frames=frames, events=events)
         ours, theirs = networks.conditioner(snapshot), conditioner(snapshot)
         for name, value in vars(theirs).items():
             assert np.array_equal(getattr(ours, name), value), name

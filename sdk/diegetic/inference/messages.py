@@ -52,7 +52,7 @@ class Condition:
     """Ask for the conditioning of a snapshot.
 
     Attributes:
-        snapshot: without its frames.
+        snapshot: without its frames, and of its events the newest.
         frames: number and time (s) of each.
         pictures: the pixels of those that were not sent before.
         dropped: numbers of pictures that will not be shown again unless they are sent again.

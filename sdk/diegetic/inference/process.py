@@ -39,7 +39,7 @@ from diegetic.inference.messages import (
     receive,
     send,
 )
-from diegetic.snapshot import FRAME_SLOTS, Conditioning, FloatArray, Snapshot
+from diegetic.snapshot import EVENT_SLOTS, FRAME_SLOTS, Conditioning, FloatArray, Snapshot
 
 _PICTURES = 4 * FRAME_SLOTS  # that the other process remembers
 _ATTEMPTS = 3  # processes that may die over one request
@@ -209,7 +209,7 @@ class RemoteConditioner:
         return cast(FloatArray, self._ask(lambda: Embed(text)))
 
     def _request(self, snapshot: Snapshot) -> Condition:
-        """Pictures that the other process has are named by their numbers."""
+        """Of many events those that are seen; pictures that were sent, by their numbers."""
         new: dict[int, NDArray[np.uint8]] = {}
         frames = []
         for frame in snapshot.frames:
@@ -223,7 +223,9 @@ class RemoteConditioner:
         dropped = []
         while len(self._pictures) > _PICTURES:
             dropped.append(self._pictures.pop(next(iter(self._pictures)))[1])
-        return Condition(replace(snapshot, frames=()), tuple(frames), new, tuple(dropped))
+        events = sorted(snapshot.events, key=lambda event: event.time)[-EVENT_SLOTS:]
+        told = replace(snapshot, frames=(), events=tuple(events))
+        return Condition(told, tuple(frames), new, tuple(dropped))
 
 
 class _Remote:
