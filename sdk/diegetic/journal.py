@@ -9,12 +9,10 @@ the clock when to take a future back; the decision is an entry, so a replay need
 That is the bed. Voices and buses are the mixer's, which is in another process: what it did is in
 the journal of a sink (`diegetic.mix_journal`).
 
-The file is a header and entries, each a MessagePack map behind its length (4 bytes, little endian);
-cut short, it ends with its last whole entry.
+`diegetic.entries` says how that lies in the file.
 """
 
 import logging
-import struct
 import threading
 import zlib
 from collections.abc import Iterator
@@ -26,11 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diegetic.config import StreamConfig
+from diegetic.entries import packed, read_entries
 from diegetic.errors import MediaError
 
 FORMAT = 2
-_LENGTH = struct.Struct("<I")
-_LONGEST = 64 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -227,8 +224,7 @@ class Journal:
             self._file.close()
 
     def _write(self, entry: Header | Entry) -> None:
-        data = msgspec.msgpack.encode(entry)
-        view = memoryview(_LENGTH.pack(len(data)) + data)
+        view = memoryview(packed(entry))
         while view:
             view = view[self._file.write(view) :]
 
@@ -240,35 +236,4 @@ def read_journal(path: Path) -> tuple[Header, Iterator[Entry]]:
         MediaError: the file cannot be read, is no journal, is of another version or is damaged; a
             cut end is no damage.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise MediaError(f"cannot read {path}: {error.strerror}") from error
-    parts = _parts(data)
-    try:
-        header = _HEADER.decode(next(parts, b""))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MediaError(f"{path} must be a journal of diegetic, got something else") from error
-    if header.format != FORMAT:
-        raise MediaError(f"{path} must be a journal of format {FORMAT}, got {header.format}")
-    return header, _entries(path, parts)
-
-
-def _entries(path: Path, parts: Iterator[bytes]) -> Iterator[Entry]:
-    for number, part in enumerate(parts, 1):
-        try:
-            yield _ENTRY.decode(part)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MediaError(f"{path} is damaged at entry {number}: {error}") from error
-
-
-def _parts(data: bytes) -> Iterator[bytes]:
-    """Split into whole parts; what is cut off at the end is left out."""
-    place = 0
-    while place + _LENGTH.size <= len(data):
-        (length,) = _LENGTH.unpack_from(data, place)
-        place += _LENGTH.size
-        if length > _LONGEST or place + length > len(data):
-            return
-        yield data[place : place + length]
-        place += length
+    return read_entries(path, "journal", FORMAT, _HEADER, _ENTRY)

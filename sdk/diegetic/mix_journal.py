@@ -6,11 +6,9 @@
     Finished                     the last of the bed, and the fade
 
 A session's journal tells what the bed is; this one tells what was heard over it, and when. Of the
-bed there are checksums alone. A clip is written once, when a voice first plays it. The file is
-framed as a session's journal is, and its writer may die at any moment.
+bed there are checksums alone. A clip is written once, when a voice first plays it.
 """
 
-import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +17,12 @@ from typing import BinaryIO
 import msgspec
 
 from diegetic.config import RATE
+from diegetic.entries import cut_to_whole_parts, packed, read_entries
 from diegetic.errors import MediaError
 from diegetic.mixer.commands import Command, DropClip, LoadClip, StartVoice
 from diegetic.snapshot import FloatArray
 
 FORMAT = 1
-_LENGTH = struct.Struct("<I")
-_LONGEST = 64 * 1024 * 1024
 
 
 class Header(msgspec.Struct, frozen=True, tag="diegetic mix journal"):
@@ -100,7 +97,7 @@ class MixJournal:
         append = append and path.is_file()
         try:
             if append:
-                _cut_to_whole_parts(path)
+                cut_to_whole_parts(path)
             self._file: BinaryIO = path.open("ab" if append else "wb")
         except OSError as error:
             raise MediaError(f"cannot write {path}: {error.strerror}") from error
@@ -162,9 +159,8 @@ class MixJournal:
             raise MediaError(f"cannot write {self._path}: {error.strerror}") from error
 
     def _write(self, entry: Header | Entry) -> None:
-        data = msgspec.msgpack.encode(entry)
         try:
-            self._file.write(_LENGTH.pack(len(data)) + data)
+            self._file.write(packed(entry))
         except OSError as error:
             raise MediaError(f"cannot write {self._path}: {error.strerror}") from error
 
@@ -181,38 +177,4 @@ def read_mix_journal(path: Path) -> tuple[Header, Iterator[Entry]]:
         MediaError: the file cannot be read, is none, is of another version or is damaged; a cut end
             is no damage.
     """
-    try:
-        parts = _parts(path)
-        header = _HEADER.decode(next(parts, b""))
-    except OSError as error:
-        raise MediaError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MediaError(f"{path} must be a mix journal of diegetic, got something else") from error
-    if header.format != FORMAT:
-        raise MediaError(f"{path} must be a mix journal of format {FORMAT}, got {header.format}")
-    return header, _entries(path, parts)
-
-
-def _entries(path: Path, parts: Iterator[bytes]) -> Iterator[Entry]:
-    for number, part in enumerate(parts, 1):
-        try:
-            yield _ENTRY.decode(part)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MediaError(f"{path} is damaged at entry {number}: {error}") from error
-
-
-def _parts(path: Path) -> Iterator[bytes]:
-    """Yield the parts that are whole; what is cut off at the end is left out."""
-    with path.open("rb") as file:
-        while len(head := file.read(_LENGTH.size)) == _LENGTH.size:
-            (length,) = _LENGTH.unpack(head)
-            if length > _LONGEST or len(part := file.read(length)) < length:
-                return
-            yield part
-
-
-def _cut_to_whole_parts(path: Path) -> None:
-    """Leave out what a player that died had half written."""
-    end = sum(_LENGTH.size + len(part) for part in _parts(path))
-    with path.open("r+b") as file:
-        file.truncate(end)
+    return read_entries(path, "mix journal", FORMAT, _HEADER, _ENTRY)
