@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from diegetic.config import RATE
-from diegetic.pending import Pending
+from diegetic.pending import MOST_EVENTS, Pending
 from diegetic.stream import Change, ChangeKind
 
 
@@ -43,3 +43,16 @@ def test_what_is_for_later_waits_for_its_chunk() -> None:
     assert pending.material_from() == RATE // 2
     assert pending.take(RATE // 2, 0) == ()
     assert len(pending.take(2 * RATE, 0)) == 1
+
+
+def test_of_a_flood_of_events_some_are_noted_until_they_are_taken() -> None:
+    pending = Pending()
+    for _ in range(2):
+        for number in range(10 * MOST_EVENTS):
+            pending.note(Change("event", f"shot {number}", 1.0))
+        assert len(pending.take(RATE, 0)) == MOST_EVENTS
+    pending.put_back([Change("event", "shot", 1.0)])
+    for number in range(10 * MOST_EVENTS):
+        pending.note(Change("event", f"shot {number}", 1.0))
+    pending.note(Change("prompt", "rain", 1.0))
+    assert len(pending.take(RATE, 0)) == MOST_EVENTS + 1

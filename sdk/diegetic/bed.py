@@ -27,7 +27,7 @@ from diegetic.metrics import Metrics
 from diegetic.pending import Pending
 from diegetic.prompts import LEAST_SHARE, Prompt, in_words, mix_of, prompt_and_blend
 from diegetic.revision import Revision, material
-from diegetic.snapshot import Conditioning, FloatArray, Snapshot
+from diegetic.snapshot import EVENT_SLOTS, Conditioning, FloatArray, Snapshot
 from diegetic.stream import RECORDS, Change, ChangeKind, ChunkRecord, StreamState, advance
 from diegetic.world import World
 
@@ -174,6 +174,7 @@ class Bed:
             changes = repeated + self._pending.take(end, heard_from)
             self.position = end  # from here on, "now" is the next chunk
             self._write(journal.Made())
+        begun = [event for event in snapshot.events if event.time >= snapshot.t0]
         step = advance(
             self._state,
             snapshot,
@@ -188,7 +189,7 @@ class Bed:
             stages_ms=step.stages_ms,
             rho=step.rho,
             prompt=snapshot.prompt,
-            events=tuple(event for event in snapshot.events if event.time >= snapshot.t0),
+            events=tuple(begun[-EVENT_SLOTS:]),
             changes=changes,
             repeated=len(repeated),
             parameters=dict(snapshot.parameters),

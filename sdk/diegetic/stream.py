@@ -53,7 +53,7 @@ class ChunkRecord:
         stages_ms: compute time of each stage.
         rho: correlation found at its seam.
         prompt: what was asked for.
-        events: those that begin in it.
+        events: those that begin in it; of many the newest, which the networks see.
         changes: what took effect with it.
         repeated: so many of them took effect with what it replaces already.
         parameters: their values, 0..1.
