@@ -17,6 +17,7 @@ from diegetic.sink.drift import TOLERANCE_PPM, DriftMeter
 from diegetic.sink.hosts import Host
 from diegetic.sink.mix_state import MixState
 from diegetic.sink.protocol import PlayClock, check_writable
+from diegetic.sink.steady import SteadyTime
 from diegetic.snapshot import FloatArray
 
 CAPACITY = 4 * RATE
@@ -43,6 +44,7 @@ class RingSink:
         self._mix_state = MixState()
         self._starts_seen = 0
         self._drift = DriftMeter()
+        self._steady = SteadyTime()
         self._passed_on = ""  # the last that the player said
         self._final = _Counters()
 
@@ -62,6 +64,7 @@ class RingSink:
         self._stopping.clear()
         self._starts_seen = 0
         self._drift = DriftMeter()
+        self._steady = SteadyTime()
         self._passed_on = ""
         try:
             self._await_player(self._start_host(self._ring, resumed=False))
@@ -239,6 +242,7 @@ class RingSink:
             ring.beat()
             reading = ring.clock()
             self._drift.add(reading.time, reading.handed)
+            self._steady(reading.handed, reading.time)
             drift = self._drift.ppm
             if drift is not None and abs(drift) > TOLERANCE_PPM and not warned:
                 warned = True
@@ -300,7 +304,9 @@ class RingSink:
     def _reading(self) -> tuple[ClockReading, float]:
         """Return the newest reading and how long after it sound is heard (s)."""
         if self._ring:
-            return self._ring.clock(), self._ring.latency
+            reading = self._ring.clock()
+            due = self._steady(reading.handed, reading.time)
+            return reading._replace(time=due), self._ring.latency
         return self._final.clock, 0.0
 
     def _open_ring(self) -> Ring:
