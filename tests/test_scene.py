@@ -9,7 +9,7 @@ import pytest
 from diegetic.conditioning import Conditioner
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.generator import ChunkGenerator, GeneratorState, load_generator
-from diegetic.scene import SETTLED, SETTLING, age_of, another_scene, recalled
+from diegetic.scene import PERIOD, SETTLED, SETTLING, age_of, another_scene, recalled
 from diegetic.snapshot import Event, FloatArray, Snapshot
 
 SCENE = "rain on a tin roof"
@@ -89,6 +89,8 @@ def test_a_scene_settles_within_some_chunks(conditioner: Conditioner) -> None:
     assert ages[-1] == 0
     heard = [recalled(age, 8, 64) for age in ages[3:-1]]
     assert heard == [64, *[8] * SETTLING, 64, 64]
+    again = [recalled(age, 8, 64) for age in range(PERIOD - 1, PERIOD + SETTLED + 1)]
+    assert again == [64, 64, *[8] * SETTLING, 64]
 
 
 def test_a_settling_scene_hears_its_last_hop_alone(

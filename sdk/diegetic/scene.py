@@ -1,8 +1,8 @@
-"""When to forget: another scene is not to go on from the one before.
+"""When to forget: a new scene is not to go on from the old one, and no scene from itself for ever.
 
     what is said   | rain ...           | crowd ...
-    age            ... 11 12 13 14 15 16  0  1  2  3  4  5  6  7  8  9 ...
-    hears before   all it can             all  its last hop only  . 9 on: all of the new scene
+    age            ... 11 12 13 14 15 16  0  1  2  3  4  5  6  7  8  9 ... 32 33 ... 40 41 ...
+    hears before   all it can             all  its last hop only  . all of it . last hop . all
 
 A chunk continues the sound in the prefix. That holds a stream together, and holds on to the old
 scene when a prompt says another one. So the first chunk of a scene, which is joined to the old one,
@@ -10,6 +10,9 @@ hears it all, and those after it hear the last hop, which changes quickly. Measu
 that the model can make: until the listener of `diegetic eval` hears the new scene it takes .20 s,
 not .30 (median), .5 s, not 1.0 (mean); the seam is told from others no more surely. With nothing
 kept at all it is told at once (AUC .98).
+
+What goes on from itself for minutes drifts, and may end where nothing leads back: calm music was
+noise after two of them, for good. With a short memory every five seconds it stays music.
 """
 
 import numpy as np
@@ -17,7 +20,8 @@ import numpy as np
 from diegetic.snapshot import BLEND_TOKENS, Conditioning, FloatArray
 
 ALIKE = 0.5  # cosine of two prompts' embeddings from which on they are of one scene
-SETTLING = 8  # chunks after its first one in which a scene hears the last hop alone
+SETTLING = 8  # chunks in a row that hear the last hop alone,
+PERIOD = 32  # from the second chunk of a scene on, and once in so many
 SETTLED = SETTLING + 1
 
 
@@ -28,7 +32,7 @@ def age_of(now: Conditioning, before: Conditioning | None, age: int) -> int:
 
 def recalled(age: int, hop: int, ring: int) -> int:
     """How many of the newest latents of the prefix, of `ring`, a chunk at `age` hears."""
-    return hop if 0 < age < SETTLED else ring
+    return hop if 0 < age % PERIOD < SETTLED else ring
 
 
 def another_scene(before: Conditioning, now: Conditioning) -> bool:
