@@ -14,14 +14,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import numpy as np
 
-from diegetic.conditioning import Conditioner
-from diegetic.encoders import ImageEncoder, TextEncoder
-from diegetic.generator import load_generator
+from diegetic.config import StreamConfig
+from diegetic.inference import InferenceProcess
 from diegetic.server import Server
 from diegetic.session import Session
 from diegetic.sink import ClockSink
@@ -50,11 +49,11 @@ class Notes:
 class Looker:
     """A conditioner that notes what it is shown, and then takes `stall` seconds more."""
 
-    def __init__(self, stall: float) -> None:
+    def __init__(self, conditioner: Callable[[Snapshot], Conditioning], stall: float) -> None:
         self.ages_ms: list[float] = []
         self.events: set[str] = set()
+        self._conditioner = conditioner
         self._stall = stall
-        self._conditioner = Conditioner(TextEncoder(), ImageEncoder())
 
     def __call__(self, snapshot: Snapshot) -> Conditioning:
         """Note the newest frame's age and the events, then do as others do."""
@@ -80,11 +79,11 @@ def main() -> None:
     """Serve one engine."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--stall", type=float, default=0.0, metavar="S")
-    looker, notes = Looker(parser.parse_args().stall), Notes()
-    generator = load_generator()
+    networks, notes = InferenceProcess(StreamConfig()), Notes()
+    looker = Looker(networks.conditioner, parser.parse_args().stall)
     with Server(
         "tcp://127.0.0.1:0",
-        make_session=lambda: Session(generator=generator, conditioner=looker),
+        make_session=lambda: Session(generator=networks, conditioner=looker),
         make_sink=ClockSink,
         tape=cast(TapeWriter, notes),
     ) as server:
