@@ -48,6 +48,7 @@ _ANALYSIS = (_HANN * 4 / WINDOW).astype(np.float32)  # a full-scale sine comes o
 # A periodic Hann window for analysis and one for synthesis sum to 1.5 at a hop of a quarter.
 _SYNTHESIS = (_HANN / 1.5 * WINDOW / 4).astype(np.float32)
 _NOISE_ANALYSIS = (_HANN / np.sqrt(np.square(_HANN).sum())).astype(np.float32)
+_ROWS = 4  # of a matrix product; OpenBLAS has one thread for up to 2**18 multiplications
 
 
 @cache
@@ -149,8 +150,8 @@ def synthesise(
         levels = due[: len(levels)]
         values = _analyse(seen)
         gain = (levels - _levels(values) + MAKE_UP).clip(-MOST_GAIN, MOST_GAIN)
-        mid = gain[:, :MID_BANDS] @ interpolation_matrix(MID_BANDS).T
-        side = gain[:, MID_BANDS:] @ interpolation_matrix(SIDE_BANDS).T
+        mid = _times(gain[:, :MID_BANDS], interpolation_matrix(MID_BANDS).T)
+        side = _times(gain[:, MID_BANDS:], interpolation_matrix(SIDE_BANDS).T)
         sound, tail = _overlap_add(values * np.exp(np.stack((mid, side))), state.tails[1 + stage])
         tails.append(tail)
     after = SynthesisState(np.stack(tails), np.stack(pasts), np.stack(wanted))
@@ -168,10 +169,23 @@ def _analyse(signal: FloatArray) -> ComplexArray:
 
 def _levels(spectra: ComplexArray) -> FloatArray:
     magnitude = np.abs(spectra)
-    mid = magnitude[0] @ band_matrix(MID_BANDS).T
-    side = magnitude[1] @ band_matrix(SIDE_BANDS).T
+    mid = _times(magnitude[0], band_matrix(MID_BANDS).T)
+    side = _times(magnitude[1], band_matrix(SIDE_BANDS).T)
     levels: FloatArray = np.log(np.concatenate((mid, side), axis=1).clip(min=FLOOR))
     return levels
+
+
+def _times(rows: FloatArray, matrix: FloatArray) -> FloatArray:
+    """`rows` (F, n) @ `matrix` (n, m), a few rows at a time.
+
+    For more, OpenBLAS starts threads that wait for one another: where somebody else has a core, a
+    chunk then takes five times as long. And the samples are the same however many threads it has.
+    """
+    count, width = rows.shape
+    whole = np.zeros((-(-count // _ROWS), _ROWS, width), np.float32)
+    whole.reshape(-1, width)[:count] = rows
+    product: FloatArray = (whole @ matrix).reshape(-1, matrix.shape[1])[:count]
+    return product
 
 
 def _overlap_add(values: ComplexArray, tail: FloatArray) -> tuple[FloatArray, FloatArray]:
