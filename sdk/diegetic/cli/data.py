@@ -1,4 +1,4 @@
-"""`diegetic data`: fetch packages, decode them, write captions, record ViZDoom, crop textures."""
+"""`diegetic data`: fetch and decode packages, make sounds, write captions, record ViZDoom, crop."""
 
 import argparse
 import os
@@ -37,18 +37,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     build = steps.add_parser(
         "build", help="decode what was fetched into one file of samples", epilog=CAPTIONER
     )
-    build.add_argument("--workers", type=count, default=2, help="processes (default: 2)")
+    synthesize = steps.add_parser(
+        "synthesize",
+        help="make sounds of things that have few recordings; after build",
+        epilog=CAPTIONER,
+    )
+    for step in (build, synthesize):
+        step.add_argument("--workers", type=count, default=2, help="processes (default: 2)")
     captions = steps.add_parser(
         "captions", help="write the captions anew, without decoding", epilog=CAPTIONER
     )
-    for step in (build, captions):
+    for step in (build, synthesize, captions):
         step.add_argument(
             "--captioner", metavar="CAPTIONER", help="your own captioning model; see below"
         )
     vizdoom = steps.add_parser("vizdoom", help="record pictures, sound and events of ViZDoom")
     vizdoom.add_argument("--seconds", type=float, help="length of every take, for a short trial")
     textures = steps.add_parser("textures", help="crop pictures of surfaces")
-    for step in (fetch, build, captions, vizdoom, textures):
+    for step in (fetch, build, synthesize, captions, vizdoom, textures):
         step.add_argument(
             "--root", type=Path, default=DEFAULT_ROOT, help="folder (default: ./data)"
         )
@@ -61,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _fetch(root, arguments.packages)
     if arguments.step == "build":
         return _build(root, arguments.workers, arguments.captioner)
+    if arguments.step == "synthesize":
+        return _synthesize(root, arguments.workers, arguments.captioner)
     if arguments.step == "captions":
         return _captions(root, _captioner(root, arguments.captioner))
     if arguments.step == "vizdoom":
@@ -113,6 +121,26 @@ def _build(root: Path, workers: int, captioner: str | None) -> int:
     for row in dropped:
         _complain(f"{row.package}: {row.path}: {row.dropped}")
     Console().print(f"{len(rows) - len(dropped)} clips decoded, {len(dropped)} left out")
+    failed = _captions(root, asked)
+    return 1 if dropped else failed
+
+
+def _synthesize(root: Path, workers: int, captioner: str | None) -> int:
+    from diegetic.training.build import Decoded
+    from diegetic.training.synthesize import synthesize
+
+    asked = _captioner(root, captioner)
+    with _bar() as bar:
+        task = bar.add_task("synthesis", total=None)
+
+        def show(row: Decoded, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, description=row.path.split("/")[1])
+
+        rows = synthesize(root, workers=workers, progress=show)
+    dropped = [row for row in rows if row.dropped]
+    for row in dropped:
+        _complain(f"{row.path}: {row.dropped}")
+    Console().print(f"{len(rows) - len(dropped)} sounds made, {len(dropped)} left out")
     failed = _captions(root, asked)
     return 1 if dropped else failed
 

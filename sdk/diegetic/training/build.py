@@ -26,13 +26,14 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from diegetic.config import CHANNELS
+from diegetic.config import CHANNELS, RATE
 from diegetic.errors import DiegeticError, MediaError
 from diegetic.snapshot import FloatArray
-from diegetic.training import captions, catalog
+from diegetic.training import captions, catalog, made
 from diegetic.training.atomic import replace_text
 from diegetic.training.captioner import Captions, Fields
 from diegetic.training.catalog import Clip
+from diegetic.training.credits import attribution
 from diegetic.training.decode import Pcm, decode
 from diegetic.training.fetch import package_folder, read_fetched
 from diegetic.training.summary import Missing, Summary, summarise, write_summary
@@ -73,7 +74,7 @@ def build(root: Path, *, workers: int = 2, progress: Progress | None = None) -> 
     """
     folder = root / "build"
     folder.mkdir(parents=True, exist_ok=True)
-    have = _recover(folder)
+    have = recover(folder)
     known = {(row.package, row.path) for row in have}
     todo = [clip for clip in available(root) if (clip.package, clip.path) not in known]
     end = sum(row.samples for row in have)
@@ -84,7 +85,7 @@ def build(root: Path, *, workers: int = 2, progress: Progress | None = None) -> 
             (folder / "index.jsonl").open("a", encoding="utf-8") as index,
         ):
             for clip, result in _decode_all(root, todo, workers):
-                row = _append(clip, result, end, audio, index)
+                row = append(clip.package, clip.path, result, end, audio, index)
                 end += row.samples
                 new.append(row)
                 if progress is not None:
@@ -174,12 +175,17 @@ def write_segments(
         raise MediaError(f"{folder / 'audio.i16'} is shorter than its index says: build anew")
     clips = {(clip.package, clip.path): clip for clip in catalog.clips()}
     heldout = catalog.heldout_packages()
-    lines = []
+    segments = []
     for done, row in enumerate(rows, 1):
         clip = clips.get((row.package, row.path))
-        if clip is None:  # the catalogue has changed since: the samples stay, unused
+        sound = made.made_sounds().get(row.path) if row.package in made.LICENCES else None
+        if clip is not None:
+            fields, licence, licence_class = _fields(clip), clip.licence, clip.licence_class
+        elif sound is not None:
+            fields = sound.fields(row.samples / RATE)
+            licence, licence_class = made.LICENCES[sound.package]
+        else:  # the catalogue has changed since: the samples stay, unused
             continue
-        fields = _fields(clip)
         said = fields.captions
         if captioner is not None:
             said = captioner.of(fields, partial(_sound, folder, row))
@@ -188,9 +194,9 @@ def write_segments(
             "samples": row.samples,
             "package": row.package,
             "path": row.path,
-            "licence": clip.licence,
-            "licence_class": clip.licence_class,
-            "category": clip.category,
+            "licence": licence,
+            "licence_class": licence_class,
+            "category": fields.category,
             "subject": fields.subject,
             "kind": fields.kind,
             "captions": said,
@@ -199,12 +205,18 @@ def write_segments(
             "peak": row.peak,
             "rms": row.rms,
         }
-        lines.append(json.dumps(segment, ensure_ascii=False))
+        segments.append(segment)
         if progress is not None:
             progress(done, len(rows))
-    replace_text(folder / "segments.jsonl", "".join(line + "\n" for line in lines))
-    packages = {row.package for row in rows}
-    if any(row.path.endswith(".mid") for row in rows):
+    used = made.within_share(segments)
+    segments = [
+        row for row in segments if row["package"] not in made.LICENCES or row["path"] in used
+    ]
+    lines = [json.dumps(segment, ensure_ascii=False) + "\n" for segment in segments]
+    replace_text(folder / "segments.jsonl", "".join(lines))
+    packages = {row.package for row in rows if row.package not in made.LICENCES}
+    packages |= {str(row["package"]) for row in segments}
+    if made.PATCHES in packages or any(row.path.endswith(".mid") for row in rows):
         packages.add(catalog.SOUNDFONT.package)
     replace_text(folder / "ATTRIBUTION.md", attribution(root, packages))
     fates = {(row.package, row.path): row.dropped for row in index}
@@ -264,36 +276,7 @@ def read_segments(root: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def attribution(root: Path, packages: Iterable[str]) -> str:
-    """Return the list that BY and BY-SA licences ask for, as Markdown."""
-    parts = [
-        "# Attribution\n\nThe sounds were taken from these packages, unchanged but resampled.\n"
-    ]
-    for package in sorted(packages):
-        licences = sorted({clip.licence for clip in catalog.clips() if clip.package == package})
-        fetched = read_fetched(root, package)
-        version = (fetched.version if fetched else "") or "version unknown"
-        parts.append(f"\n## {package} ({version})\n\nLicences: {'; '.join(licences)}\n")
-        parts.extend(f"- {name}\n" for name in _holders(package_folder(root, package)))
-    return "".join(parts)
-
-
-def _holders(folder: Path) -> list[str]:
-    """Return the copyright holders that the package's own copyright file names."""
-    file = folder / "copyright"
-    if not file.is_file():
-        return []
-    names: list[str] = []
-    open_field = False
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        open_field = line.startswith("Copyright:") or (open_field and line.startswith((" ", "\t")))
-        name = line.removeprefix("Copyright:").strip()
-        if open_field and name and name not in names:
-            names.append(name)
-    return names
-
-
-def _recover(folder: Path) -> list[Decoded]:
+def recover(folder: Path) -> list[Decoded]:
     """Cut index and samples back to the last row that both hold whole; forget what was dropped."""
     rows = read_index(folder)
     audio = folder / "audio.i16"
@@ -372,17 +355,23 @@ def _job(job: _File) -> Pcm | MediaError:
         return MediaError(f"{job[0].name} cannot be decoded: {error!r}")
 
 
-def _append(
-    clip: Clip, result: Pcm | MediaError, end: int, audio: IO[bytes], index: IO[str]
+def append(
+    package: str,
+    path: str,
+    result: Pcm | MediaError,
+    end: int,
+    audio: IO[bytes],
+    index: IO[str],
 ) -> Decoded:
+    """Write a clip's samples after `end` (samples), and its row; or the row that says why not."""
     if isinstance(result, MediaError):
-        _log.warning("%s %s is left out: %s", clip.package, clip.path, result)
-        row = Decoded(clip.package, clip.path, dropped=str(result))
+        _log.warning("%s %s is left out: %s", package, path, result)
+        row = Decoded(package, path, dropped=str(result))
     else:
         scaled = result.astype(np.float32) / 32768.0
         row = Decoded(
-            clip.package,
-            clip.path,
+            package,
+            path,
             end,
             len(result),
             round(float(np.abs(scaled).max()), 4),

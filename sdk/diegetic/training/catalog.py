@@ -1,6 +1,6 @@
 """The catalogue: which clips, tracks and textures exist, in which package, under which licence.
 
-It ships as four CSV files and two lists beside this module. Nothing is downloaded here.
+It ships as five CSV files and two lists beside this module. Nothing is downloaded here.
 """
 
 import csv
@@ -58,6 +58,7 @@ class Soundfont:
     suite: str
     path: str
     md5: str
+    licence: str
 
 
 SOUNDFONT = Soundfont(
@@ -66,6 +67,7 @@ SOUNDFONT = Soundfont(
     "bookworm",
     "usr/share/sounds/sf3/MuseScore_General_Lite.sf3",
     "7b212054fff0bb224207dba1b71ca2be",
+    "MIT",
 )
 
 

@@ -30,6 +30,7 @@ def play_midi(path: Path, soundfont: Path) -> tuple[FloatArray, int]:
     with TemporaryDirectory() as scratch:
         wav = Path(scratch) / "sound.wav"
         command = [program, "-q", "-n", "-i", "-g", str(_GAIN), "-r", str(RATE), "-O", "float"]
+        command += ["-o", "synth.dynamic-sample-loading=1"]  # only the patches that it plays
         command += ["-F", str(wav), str(soundfont), str(path)]
         try:
             done = subprocess.run(
