@@ -78,6 +78,7 @@ class Cutter:
             return
         client.other, server.other = server, client
         for end in (client, server):
+            end.pass_on()
             if end.transport.is_closing():
                 end.connection_lost(None)
         for end in (client, server):
@@ -92,6 +93,7 @@ class _End(asyncio.Protocol):
     def __init__(self, ends: "set[_End]") -> None:
         self.other: _End | None = None
         self._ends = ends
+        self._early = bytearray()  # some Pythons read once more after they were told to pause
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -100,8 +102,14 @@ class _End(asyncio.Protocol):
         transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
-        if self.other is not None:
-            self.other.transport.write(data)
+        self._early += data
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Give what was read to the other end, once there is one."""
+        if self.other is not None and self._early:
+            self.other.transport.write(bytes(self._early))
+            self._early.clear()
 
     def pause_writing(self) -> None:
         if self.other is not None:
