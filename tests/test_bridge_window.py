@@ -197,12 +197,13 @@ class Hall(Recorder):
 def connections() -> int:
     """How many there are in this process."""
     gc.collect()
-    return sum(isinstance(thing, Connection) for thing in gc.get_objects())
+    # isinstance would ask things for their __class__, and some of torch's warn when asked
+    return sum(type(thing) is Connection for thing in gc.get_objects())
 
 
 def test_of_sessions_that_are_over_nothing_is_kept() -> None:
     hall, sessions, posts, before = Hall(), 20, 300, connections()
-    with BridgeServer(ANYWHERE, hall, timeout=0.5) as server, zmq.Context() as context:
+    with BridgeServer(ANYWHERE, hall, timeout=60.0) as server, zmq.Context() as context:
         dealers = []
         for session in range(sessions):
             dealer = context.socket(zmq.DEALER)
