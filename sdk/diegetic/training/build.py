@@ -15,7 +15,7 @@ import json
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -77,6 +77,22 @@ def build(root: Path, *, workers: int = 2, progress: Progress | None = None) -> 
     have = recover(folder)
     known = {(row.package, row.path) for row in have}
     todo = [clip for clip in available(root) if (clip.package, clip.path) not in known]
+    results = ((c.package, c.path, result) for c, result in _decode_all(root, todo, workers))
+    return extend(folder, have, results, len(todo), progress)
+
+
+def extend(
+    folder: Path,
+    have: Sequence[Decoded],
+    results: Iterable[tuple[str, str, Pcm | MediaError]],
+    total: int,
+    progress: Progress | None,
+) -> list[Decoded]:
+    """Append `total` results (package, path, samples or why there are none) behind `have`.
+
+    Raises:
+        DiegeticError: the disk is full; what was appended is kept.
+    """
     end = sum(row.samples for row in have)
     new: list[Decoded] = []
     try:
@@ -84,12 +100,12 @@ def build(root: Path, *, workers: int = 2, progress: Progress | None = None) -> 
             (folder / "audio.i16").open("ab") as audio,
             (folder / "index.jsonl").open("a", encoding="utf-8") as index,
         ):
-            for clip, result in _decode_all(root, todo, workers):
-                row = append(clip.package, clip.path, result, end, audio, index)
+            for package, path, result in results:
+                row = append(package, path, result, end, audio, index)
                 end += row.samples
                 new.append(row)
                 if progress is not None:
-                    progress(row, len(new), len(todo))
+                    progress(row, len(new), total)
     except OSError as error:
         kept = len(have) + sum(not row.dropped for row in new)
         raise DiegeticError(

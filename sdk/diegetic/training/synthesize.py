@@ -9,7 +9,7 @@ import numpy as np
 
 from diegetic.errors import DiegeticError, MediaError
 from diegetic.training import catalog, made
-from diegetic.training.build import Decoded, Progress, append, recover
+from diegetic.training.build import Decoded, Progress, extend, recover
 from diegetic.training.decode import Pcm
 from diegetic.training.fetch import package_folder
 from diegetic.training.made import Made
@@ -36,26 +36,9 @@ def synthesize(root: Path, *, workers: int = 2, progress: Progress | None = None
     have = recover(folder)
     known = {row.path for row in have if row.package in made.LICENCES}
     todo = [sound for sound in made.made_sounds().values() if sound.path not in known]
-    end = sum(row.samples for row in have)
-    new: list[Decoded] = []
-    try:
-        with (
-            (folder / "audio.i16").open("ab") as audio,
-            (folder / "index.jsonl").open("a", encoding="utf-8") as index,
-        ):
-            for sound, pcm in zip(todo, _rendered(root, todo, workers), strict=True):
-                row = append(sound.package, sound.path, pcm, end, audio, index)
-                end += row.samples
-                new.append(row)
-                if progress is not None:
-                    progress(row, len(new), len(todo))
-    except OSError as error:
-        kept = len(have) + sum(not row.dropped for row in new)
-        raise DiegeticError(
-            f"cannot write {folder}: {error.strerror or error}; {kept} clips are "
-            "kept: run again to go on"
-        ) from error
-    return new
+    rendered = zip(todo, _rendered(root, todo, workers), strict=True)
+    results = ((sound.package, sound.path, pcm) for sound, pcm in rendered)
+    return extend(folder, have, results, len(todo), progress)
 
 
 def _rendered(root: Path, todo: Sequence[Made], workers: int) -> Iterator[Pcm | MediaError]:
