@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from diegetic.codec import DELAY, LAG, band_levels
@@ -136,6 +137,16 @@ def test_damaged_or_missing_weights_are_refused(tmp_path_factory: pytest.TempPat
     tensors.unlink()
     with pytest.raises(WeightsError, match=r"weights\.safetensors is missing"):
         load_generator(folder)
+
+
+def test_an_older_runtime_is_refused_with_the_version_that_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(onnxruntime, "__version__", "1.9.0")
+    with pytest.raises(DiegeticError, match=r"must be 1\.21 or later, got 1\.9\.0: pip install"):
+        load_generator()
+    monkeypatch.setattr(onnxruntime, "__version__", "2.0.0.dev20270101")
+    load_generator()
 
 
 def test_integers_make_nearly_the_same_sound(generator: ChunkGenerator, rain: Conditioning) -> None:

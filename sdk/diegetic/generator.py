@@ -11,6 +11,7 @@ noise.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -28,6 +29,7 @@ from diegetic.weights import read_distilled
 
 Backend = Literal["auto", "onnx", "torch"]
 WEIGHTS = Path(__file__).parent / "weights"
+KEPT_ROWS = 64  # of noise, 8 KB each: a chunk asks three times for most of them
 
 
 @dataclass(frozen=True)
@@ -203,14 +205,14 @@ def position_noise(seed: int, position: int, count: int) -> FloatArray:
 
     A row is the same however the stream is cut. Row 0 belongs to the latent before `position`.
     """
+    return np.stack([_noise_row(seed, place) for place in range(position, position + 1 + count)])
+
+
+@lru_cache(KEPT_ROWS)
+def _noise_row(seed: int, place: int) -> FloatArray:
+    bits = np.random.Philox(key=seed, counter=[0, 0, 0, place])
     width = LATENT_DIM + 2 * SAMPLES_PER_LATENT
-    rows = [
-        np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, place])).standard_normal(
-            width, np.float32
-        )
-        for place in range(position, position + 1 + count)
-    ]
-    return np.stack(rows)
+    return np.random.Generator(bits).standard_normal(width, np.float32)
 
 
 def usual_nfe(weights: Path | None = None) -> int:

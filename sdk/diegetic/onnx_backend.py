@@ -6,12 +6,27 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from diegetic.errors import WeightsError
+from diegetic.errors import DiegeticError, WeightsError
 from diegetic.networks import Cross, FloatArray, Memory, Precision, Shapes
 from diegetic.snapshot import Conditioning
 from diegetic.weights import FORMAT, check_weights, distilled_in, read_distilled
 
+OLDEST = (1, 21)  # ONNX Runtime that knows all that our graphs are made of
 THREADS = 1  # a chunk is a few tokens: a second thread costs the game more than it gains
+
+
+def check_runtime(version: str) -> None:
+    """Refuse an ONNX Runtime that could not run our graphs; some of them end the process.
+
+    Raises:
+        DiegeticError: `version` is older than `OLDEST`.
+    """
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        needed = ".".join(map(str, OLDEST))
+        raise DiegeticError(
+            f"ONNX Runtime must be {needed} or later, got {version}: "
+            f"pip install 'onnxruntime>={needed}'"
+        )
 
 
 class OnnxNetworks:
@@ -23,9 +38,11 @@ class OnnxNetworks:
         """Open the weights in `folder`.
 
         Raises:
+            DiegeticError: ONNX Runtime is too old.
             WeightsError: a file is missing, damaged, of another version or refused by ONNX Runtime,
                 or the transformer's graph is not of the tensors' kind.
         """
+        check_runtime(onnxruntime.__version__)
         check_weights(folder)
         self.distilled = read_distilled(folder)
         options = onnxruntime.SessionOptions()

@@ -66,7 +66,6 @@ class Decoder(nn.Module):
         self.roughness = nn.Linear(WIDTH, 2 * BINS)
         self.register_buffer("mid_bins", interpolation_matrix(MID_BANDS), persistent=False)
         self.register_buffer("side_bins", interpolation_matrix(SIDE_BANDS), persistent=False)
-        # A steady tone in bin k turns by k quarter turns a frame; the network predicts the rest.
         turns = torch.arange(FRAMES_PER_LATENT)[:, None] * torch.arange(BINS)[None] % 4
         cos = torch.tensor([1.0, 0.0, -1.0, 0.0])[turns]
         sin = torch.tensor([0.0, 1.0, 0.0, -1.0])[turns]
@@ -109,20 +108,22 @@ class Decoder(nn.Module):
         residual = (
             self.magnitude(x).float().reshape(batch, frames, 2, 2, BINS).permute(2, 0, 3, 1, 4)
         )
-        phase = self.phase(x).float().reshape(batch, frames, 2, BINS, 2).transpose(1, 2)
+        # From here on real and imaginary parts lie in planes: (2, B, 2, F, BINS).
+        phase = self.phase(x).float().reshape(batch, frames, 2, BINS, 2).permute(4, 0, 2, 1, 3)
         rough = self.roughness(x).float().sigmoid().reshape(batch, frames, 2, BINS).transpose(1, 2)
-        power = noise.square().sum(-1) + 1e-6
-        noisy_gain = torch.exp(0.5 * (rough - 1) * power.log())
+        planes = noise.permute(4, 0, 1, 2, 3)
+        noisy_gain = torch.exp(0.5 * (rough - 1) * (planes.square().sum(0) + 1e-6).log())
         # A band at the floor is silent, not -80 dB of hiss.
         tonal, noisy = (
             (torch.exp((coarse + residual).clamp(max=MOST_LEVEL)) - FLOOR).clamp(min=0).unbind(0)
         )
-        real, imaginary = phase[..., 0], phase[..., 1]
-        tonal = tonal * torch.rsqrt(real.square() + imaginary.square() + 1e-6)
-        rotation = self.rotation.repeat(1, latents.shape[1], 1)
-        cos, sin = rotation[0], rotation[1]
-        turned = torch.stack((real * cos - imaginary * sin, real * sin + imaginary * cos), dim=-1)
-        spectra = tonal[..., None] * turned + (noisy * noisy_gain)[..., None] * noise
+        tonal = tonal * torch.rsqrt(phase.square().sum(0) + 1e-6)
+        # A steady tone in bin k turns by k quarter turns a frame; the network predicts the rest.
+        real, imaginary = phase.unflatten(3, (latents.shape[1], FRAMES_PER_LATENT)).unbind(0)
+        cos, sin = self.rotation[0], self.rotation[1]
+        turned = torch.stack((real * cos - imaginary * sin, real * sin + imaginary * cos))
+        made = tonal * turned.flatten(3, 4) + noisy * noisy_gain * planes
+        spectra = made.permute(1, 2, 3, 4, 0)
         return spectra, torch.stack(pasts, dim=1)
 
 

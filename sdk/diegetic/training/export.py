@@ -29,22 +29,19 @@ from diegetic.model.dit import (
     BLOCKS,
     HEAD_DIM,
     HEADS,
-    TOKENS,
-    WIDTH,
     ConditioningNet,
-    Cross,
     DiT,
-    Memory,
 )
 from diegetic.model.spectral import SpectralLatents
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
 from diegetic.training.checkpoint import averaged, distilled, load_weights, read_checkpoint
 from diegetic.training.quantise import integer_products, quantise, worth_quantising
+from diegetic.training.transformer_graph import transformer_graph
 from diegetic.weights import DISTILLED, FORMAT, SCALE, TENSORS, write_sums
 
 log = logging.getLogger(__name__)
 
-OPSET = 18
+OPSET = 20
 _TYPES = {
     torch.int8: TensorProto.INT8,
     torch.float16: TensorProto.FLOAT16,
@@ -59,32 +56,6 @@ SHAPES = (
     KERNEL - 1,
     DECODER_WIDTH,
 )
-
-
-class _Transformer(nn.Module):
-    """`DiT.forward` with plain tensors for arguments."""
-
-    def __init__(self, dit: DiT) -> None:
-        super().__init__()
-        self.dit = dit
-
-    def forward(
-        self,
-        latents: Tensor,
-        t: Tensor,
-        guidance: Tensor,
-        cross_keys: Tensor,
-        cross_values: Tensor,
-        cross_bias: Tensor,
-        summary: Tensor,
-        prefix_keys: Tensor,
-        prefix_values: Tensor,
-        prefix_bias: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        cross = Cross(cross_keys, cross_values, cross_bias, summary)
-        prefix = Memory(prefix_keys, prefix_values, prefix_bias)
-        made: tuple[Tensor, Tensor, Tensor] = self.dit(latents, t, guidance, cross, prefix)
-        return made
 
 
 class _Part(nn.Module):
@@ -184,9 +155,7 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path, student: bool = False)
     kind = {DISTILLED: json.dumps(student)}
     save_file(stored, out / TENSORS, {"format_version": FORMAT} | kind)
     offsets = tensor_offsets(out / TENSORS)
-    config = StreamConfig()
-    size, ring = config.chunk_latents, config.prefix_latents
-    memory = (2, BLOCKS, HEADS)
+    size = StreamConfig().chunk_latents
     graphs: dict[str, tuple[nn.Module, dict[str, Tensor], list[str]]] = {
         "conditioning": (
             _Conditioning(dit),
@@ -198,22 +167,6 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path, student: bool = False)
                 "present": torch.ones(2, SLOTS),
             },
             ["keys", "values_out", "bias", "summary"],
-        ),
-        "transformer": (
-            _Transformer(dit),
-            {
-                "latents": torch.zeros(2, size, LATENT_DIM),
-                "t": torch.ones(2),
-                "guidance": torch.ones(2),
-                "cross_keys": torch.zeros(*memory, TOKENS, HEAD_DIM),
-                "cross_values": torch.zeros(*memory, TOKENS, HEAD_DIM),
-                "cross_bias": torch.zeros(2, TOKENS),
-                "summary": torch.zeros(2, WIDTH),
-                "prefix_keys": torch.zeros(*memory, ring, HEAD_DIM),
-                "prefix_values": torch.zeros(*memory, ring, HEAD_DIM),
-                "prefix_bias": torch.zeros(2, ring),
-            },
-            ["velocity", "keys", "values"],
         ),
         "decoder": (
             _Decoder(decoder),
@@ -230,8 +183,12 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path, student: bool = False)
             ["latents"],
         ),
     }
-    for name, (module, inputs, outputs) in graphs.items():
-        model = _trace(module.eval(), inputs, outputs)
+    models = {
+        name: _trace(module.eval(), inputs, outputs)
+        for name, (module, inputs, outputs) in graphs.items()
+    }
+    models["transformer"] = transformer_graph({n: tuple(t.shape) for n, t in tensors.items()})
+    for name, model in models.items():
         quantised = _point_into(model, stored, offsets)
         told = {"format": FORMAT, "shapes": json.dumps(SHAPES)}
         helper.set_model_props(model, told | kind if name == "transformer" else told)
@@ -258,15 +215,12 @@ def tensor_offsets(path: Path) -> dict[str, tuple[int, int]]:
 
 
 def _trace(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> onnx.ModelProto:
-    """Trace with free axes: batch and, where there are such, time and prefix."""
+    """Trace with free axes: batch and, where there is such, time."""
     batch = torch.export.Dim("batch", min=1, max=256)
     latents = torch.export.Dim("latents", min=1, max=512)
     shapes: dict[str, dict[int, object]] = {name: {0: batch} for name in inputs}
     if "latents" in inputs:
         shapes["latents"][1] = latents
-    if "prefix_keys" in inputs:
-        ring = torch.export.Dim("ring", min=2, max=4096)
-        shapes["prefix_keys"][3] = shapes["prefix_values"][3] = shapes["prefix_bias"][1] = ring
     if "noise" in inputs:
         shapes["noise"][2] = FRAMES_PER_LATENT * latents
     if "levels" in inputs:
