@@ -214,6 +214,20 @@ def test_a_frame_is_encoded_once_while_it_is_visible(
     assert image.asked == len(frames) + 1  # it was long out of sight, so it was forgotten
 
 
+def test_a_frame_that_was_looked_at_ahead_is_not_encoded_again(
+    conditioner: Conditioner, image: CountingImageEncoder
+) -> None:
+    shown = frame(T0, shade=90)
+    conditioner.look(shown.pixels)
+    assert image.asked == 1
+    ahead = conditioner(Snapshot(T0, T1, frames=(shown,)))
+    assert image.asked == 1
+    again = frame(T0, shade=90)
+    np.testing.assert_array_equal(
+        ahead.frames, conditioner(Snapshot(T0, T1, frames=(again,))).frames
+    )
+
+
 def test_more_frames_than_slots_keep_the_newest(
     conditioner: Conditioner, image: CountingImageEncoder
 ) -> None:

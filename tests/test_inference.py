@@ -87,6 +87,19 @@ def test_what_was_said_and_shown_is_encoded_as_it_is_here(
     assert np.array_equal(networks.conditioner.embed("a dog"), conditioner.embed("a dog"))
 
 
+def test_a_picture_that_was_looked_at_ahead_is_shown_the_same(
+    networks: InferenceProcess, here: Here
+) -> None:
+    _, conditioner = here
+    shown = pictures(40)
+    for newest in range(4, 40):  # more than it remembers; the newest is not looked at
+        networks.conditioner.look(shown[newest - 2])
+        frames = tuple(Frame(shown[n], n / 10) for n in range(newest - 4, newest))
+        snapshot = Snapshot(4.0, 4.16, "rain", frames=frames)
+        ours, theirs = networks.conditioner(snapshot), conditioner(snapshot)
+        assert np.array_equal(ours.frames, theirs.frames)
+
+
 def test_a_state_can_be_gone_back_to_as_long_as_somebody_has_it(
     networks: InferenceProcess, here: Here
 ) -> None:

@@ -2,12 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from diegetic.config import RATE, StreamConfig
 from diegetic.future import GUARD
 from diegetic.live import LiveStream
 from diegetic.session import Session
-from diegetic.snapshot import FloatArray
+from diegetic.snapshot import Conditioning, FloatArray, Snapshot
 from diegetic.stream import ChunkRecord
 from tone_generator import FakeSink, ToneGenerator, plain_conditioner
 
@@ -66,6 +67,35 @@ class Stage:
         """What the generator makes of `prompt` from one sample to another, on one channel."""
         time = np.arange(start, end) / RATE
         return (0.5 * np.sin(2 * np.pi * 10 * len(prompt) * time)).astype(np.float32)
+
+
+class Onlooker:
+    """A conditioner that notes what it encodes, and whether that was ahead of a chunk."""
+
+    def __init__(self) -> None:
+        self.ahead: list[int] = []
+        self.late: list[int] = []
+
+    def look(self, pixels: NDArray[np.uint8]) -> None:
+        self.ahead.append(int(pixels[0, 0, 0]))
+
+    def __call__(self, snapshot: Snapshot) -> Conditioning:
+        shown = [int(frame.pixels[0, 0, 0]) for frame in snapshot.frames]
+        self.late += [number for number in shown if number not in (*self.ahead, *self.late)]
+        return plain_conditioner(snapshot)
+
+
+def test_frames_that_stay_are_encoded_while_there_is_time() -> None:
+    onlooker = Onlooker()
+    stage = Stage(session=Session(generator=ToneGenerator(), conditioner=onlooker))
+    for number in range(60):  # 15 a second
+        stage.session.push_frame(np.full((2, 2, 3), number, np.uint8))
+        stage.run(1 / 15)
+    assert onlooker.ahead == sorted(set(onlooker.ahead))
+    assert onlooker.ahead[-1] >= 57
+    # of those that a snapshot showed first, each was the newest there was
+    assert len(onlooker.late) <= stage.made
+    assert len(onlooker.ahead) >= 27  # every second one stays
 
 
 def test_the_buffer_stays_between_lookahead_and_one_hop_more() -> None:

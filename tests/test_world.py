@@ -230,6 +230,19 @@ def test_frames_are_the_newest_well_apart_and_not_stale(world: World, clock: Clo
     assert len(world._frames) < 20  # pictures are large
 
 
+def test_a_frame_is_settled_when_no_newer_one_can_replace_it(world: World, clock: Clock) -> None:
+    picture = np.zeros((2, 2, 3), np.uint8)
+    settled = []
+    for number in range(31):  # 60 a second
+        world.push_frame(picture, at=number / 60)
+        settled.append(len(world.settled_frames(-1.0)))
+    assert settled[:8] == [1, 1, 1, 1, 1, 1, 2, 2]
+    times = [frame.time for frame in world.settled_frames(0.15)]
+    assert times == pytest.approx([0.2, 0.3, 0.4, 0.5])
+    world.push_frame(picture, at=0.51)
+    assert [frame.time for frame in world.settled_frames(0.15)] == times
+
+
 def test_slow_frames_are_all_kept(world: World, clock: Clock) -> None:
     for index in range(5):
         clock.now = index * 0.2

@@ -23,6 +23,7 @@ from diegetic import crossfade, journal
 from diegetic.config import CHANNELS, RATE, StreamConfig
 from diegetic.journal import Journal
 from diegetic.layers import some_layers
+from diegetic.lazy import Onlooker
 from diegetic.metrics import Metrics
 from diegetic.pending import Pending
 from diegetic.prompts import LEAST_SHARE, Prompt, in_words, mix_of, prompt_and_blend
@@ -76,6 +77,8 @@ class Bed:
         self._lock = threading.Lock()
         self._pending = Pending()
         self._again: tuple[Change, ...] = ()  # took effect with a chunk that is made again
+        self._looked = -math.inf  # time (s) of the newest frame that was encoded ahead
+        self._ahead_ms = 0.0  # what that cost since the newest chunk
         self._heard_from = 0  # what comes before was made before, and is heard as it was
         self._state: StreamState | None = None
         # as many as the device may not have taken yet, and one more
@@ -199,8 +202,23 @@ class Bed:
         self._kept.append(_Kept(start, self._state))
         self._state = step.state
         self.records.append(record)
-        self._metrics.add_chunk(step.stages_ms, self._config.hop)
+        self._metrics.add_chunk(step.stages_ms | {"ahead": self._ahead_ms}, self._config.hop)
+        self._ahead_ms = 0.0
         return step.samples, record
+
+    def look(self) -> bool:
+        """Encode a picture that the coming chunk will show, ahead of it; False if there is none."""
+        frames = self.world.settled_frames(self._looked)
+        if self._state is None or not frames:
+            return False
+        conditioner: object = self._networks()[1]
+        if not isinstance(conditioner, Onlooker):
+            return False
+        begin = time.perf_counter()
+        self._looked = frames[0].time
+        conditioner.look(frames[0].pixels)
+        self._ahead_ms += (time.perf_counter() - begin) * 1000
+        return True
 
     @property
     def tail(self) -> FloatArray:

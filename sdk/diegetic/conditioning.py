@@ -116,15 +116,18 @@ class Conditioner:
             out.values[EVENT_TOKENS.start + slot] = 10.0 ** (event.gain_db / 20.0)
             out.times[EVENT_TOKENS.start + slot] = event.time - snapshot.t0
 
+    def look(self, pixels: NDArray[np.uint8]) -> None:
+        """Encode a picture that is going to be shown: (height, width, 3) uint8 RGB."""
+        # pixels are kept beside their embedding, so that their id stays their own
+        known = self._embedded.pop(id(pixels), None)
+        self._embedded[id(pixels)] = known or (pixels, self._encode(pixels))
+        while len(self._embedded) > 2 * FRAME_SLOTS:
+            del self._embedded[next(iter(self._embedded))]
+
     def _fill_frames(self, out: Conditioning, snapshot: Snapshot) -> None:
         frames = snapshot.frames[-FRAME_SLOTS:]
         for frame in frames:
-            # pixels are kept beside their embedding, so that their id stays their own
-            key = id(frame.pixels)
-            known = self._embedded.pop(key, None)
-            self._embedded[key] = known or (frame.pixels, self._look(frame.pixels))
-        while len(self._embedded) > 2 * FRAME_SLOTS:
-            del self._embedded[next(iter(self._embedded))]
+            self.look(frame.pixels)
         slot = FRAME_TOKENS.start
         for frame in frames:
             shown = self._embedded[id(frame.pixels)][1]
@@ -134,7 +137,7 @@ class Conditioner:
                 out.present[slot] = True
                 slot += 1
 
-    def _look(self, pixels: NDArray[np.uint8]) -> FloatArray | None:
+    def _encode(self, pixels: NDArray[np.uint8]) -> FloatArray | None:
         """The embedding of a picture, None where it is black."""
         return self._image.encode(pixels) if pixels.max(initial=0) > BLACK else None
 

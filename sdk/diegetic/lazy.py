@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from diegetic.config import StreamConfig
 from diegetic.errors import DiegeticError
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot
@@ -23,6 +26,15 @@ class Embedder(Protocol):
 
     def embed(self, text: str) -> FloatArray:
         """Return `text` as a unit vector (TEXT_DIM,); any thread may call."""
+        ...
+
+
+@runtime_checkable
+class Onlooker(Protocol):
+    """What can encode a picture before a snapshot shows it, as conditioners of the world do."""
+
+    def look(self, pixels: NDArray[np.uint8]) -> None:
+        """Encode `pixels` (height, width, 3), which snapshots are going to show."""
         ...
 
 

@@ -46,6 +46,9 @@ class Source(Protocol):
     def next_hop(self) -> tuple[FloatArray, ChunkRecord]:
         """Make the next (hop, 2) samples."""
 
+    def look(self) -> bool:
+        """Encode a picture that the coming chunk will show; False if there is none."""
+
     @property
     def tail(self) -> FloatArray:
         """How the newest chunk would go on, (overlap, 2)."""
@@ -147,7 +150,7 @@ class LiveStream:
         self._revise()
         surplus = self._made - self._future.taken() - self._config.lookahead_samples
         if surplus >= 0:
-            if self._foley is not None and self._foley.work():
+            if self._source.look() or (self._foley is not None and self._foley.work()):
                 return 0.0
             return min(max(surplus / RATE, _REST_MIN), _REST_MAX)
         self._skip()

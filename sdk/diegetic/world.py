@@ -256,6 +256,14 @@ class World:
             while frames[0].time < frame.time - FRAME_AGE - 0.5:
                 frames.pop(0)
 
+    def settled_frames(self, after: float) -> tuple[Frame, ...]:
+        """Return the frames later than `after` (s) that no newer one replaces, oldest first."""
+        with self._lock:
+            frames = self._frames
+            if len(frames) > 1 and frames[-1].time - frames[-2].time < FRAME_SPACING:
+                frames = frames[:-1]
+            return tuple(frame for frame in frames if frame.time > after)
+
     def snapshot(self, t0: float, t1: float, heard_from: float | None = None) -> Snapshot:
         """Return what holds over [t0, t1), of which only what follows `heard_from` will be heard.
 

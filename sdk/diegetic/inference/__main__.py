@@ -20,6 +20,7 @@ from diegetic.inference.messages import (
     Condition,
     Embed,
     Generate,
+    Look,
     Open,
     Place,
     receive,
@@ -70,21 +71,30 @@ class _Desk:
         self._states: dict[int, GeneratorState] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
 
-    def answer(self, request: Condition | Embed | Generate) -> Conditioning | FloatArray:
+    def answer(
+        self, request: Condition | Embed | Generate | Look
+    ) -> Conditioning | FloatArray | None:
         match request:
             case Condition():
                 return self._condition(request)
+            case Look(number, pixels, dropped):
+                self._show({number: pixels}, dropped)
+                self._conditioner.look(pixels)
+                return None
             case Embed(text):
                 return self._conditioner.embed(text)
             case Generate():
                 return self._generate(request)
 
     def _condition(self, request: Condition) -> Conditioning:
-        for number in request.dropped:
-            del self._pictures[number]
-        self._pictures.update(request.pictures)
+        self._show(request.pictures, request.dropped)
         frames = tuple(Frame(self._pictures[number], time) for number, time in request.frames)
         return self._conditioner(replace(request.snapshot, frames=frames))
+
+    def _show(self, pictures: dict[int, NDArray[np.uint8]], dropped: tuple[int, ...]) -> None:
+        for number in dropped:
+            del self._pictures[number]
+        self._pictures.update(pictures)
 
     def _generate(self, request: Generate) -> FloatArray:
         for number in request.dropped:

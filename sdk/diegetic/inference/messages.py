@@ -65,6 +65,21 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Show a picture that snapshots are going to show.
+
+    Attributes:
+        number: of the picture.
+        pixels: (height, width, 3) uint8.
+        dropped: as of `Condition`.
+    """
+
+    number: int
+    pixels: NDArray[np.uint8]
+    dropped: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Embed:
     """Ask for `text` as a unit vector."""
 

@@ -34,6 +34,7 @@ from diegetic.inference.messages import (
     Condition,
     Embed,
     Generate,
+    Look,
     Open,
     Place,
     receive,
@@ -201,6 +202,15 @@ class RemoteConditioner:
         """
         return self._cached(text)
 
+    def look(self, pixels: NDArray[np.uint8]) -> None:
+        """Encode a picture that is going to be shown: (height, width, 3) uint8 RGB.
+
+        Raises:
+            DiegeticError: the processes die one after another.
+        """
+        if id(pixels) not in self._pictures:
+            self._ask(lambda: Look(self._number(pixels)[0], pixels, self._drop()))
+
     def forget(self) -> None:
         """Take note that the process knows no picture any more."""
         self._pictures.clear()
@@ -210,22 +220,31 @@ class RemoteConditioner:
 
     def _request(self, snapshot: Snapshot) -> Condition:
         """Of many events those that are seen; pictures that were sent, by their numbers."""
-        new: dict[int, NDArray[np.uint8]] = {}
+        pictures: dict[int, NDArray[np.uint8]] = {}
         frames = []
         for frame in snapshot.frames:
-            # pixels are kept beside their number, so that their id stays their own
-            kept = self._pictures.pop(id(frame.pixels), None)
-            if kept is None:
-                kept = (frame.pixels, next(self._numbers))
-                new[kept[1]] = frame.pixels
-            self._pictures[id(frame.pixels)] = kept
-            frames.append((kept[1], frame.time))
+            number, new = self._number(frame.pixels)
+            if new:
+                pictures[number] = frame.pixels
+            frames.append((number, frame.time))
+        events = sorted(snapshot.events, key=lambda event: event.time)[-EVENT_SLOTS:]
+        told = replace(snapshot, frames=(), events=tuple(events))
+        return Condition(told, tuple(frames), pictures, self._drop())
+
+    def _number(self, pixels: NDArray[np.uint8]) -> tuple[int, bool]:
+        """The number of a picture, and whether it is new; it is now the latest."""
+        # pixels are kept beside their number, so that their id stays their own
+        kept = self._pictures.pop(id(pixels), None)
+        number = next(self._numbers) if kept is None else kept[1]
+        self._pictures[id(pixels)] = (pixels, number)
+        return number, kept is None
+
+    def _drop(self) -> tuple[int, ...]:
+        """The numbers of pictures that are too many; they are forgotten."""
         dropped = []
         while len(self._pictures) > _PICTURES:
             dropped.append(self._pictures.pop(next(iter(self._pictures)))[1])
-        events = sorted(snapshot.events, key=lambda event: event.time)[-EVENT_SLOTS:]
-        told = replace(snapshot, frames=(), events=tuple(events))
-        return Condition(told, tuple(frames), new, tuple(dropped))
+        return tuple(dropped)
 
 
 class _Remote:
