@@ -1,5 +1,6 @@
 """Answer one session's process: `python -m diegetic.inference`, requests on stdin."""
 
+import gc
 import io
 import logging
 import os
@@ -46,6 +47,8 @@ def main() -> int:
             try:
                 if isinstance(request, Open):
                     desk = _Desk(request)
+                    gc.collect()
+                    gc.freeze()  # networks live as long as the process: no collection looks at them
                     answer = Answer()
                 else:
                     assert desk is not None
