@@ -92,8 +92,8 @@ class _Nodes:
         product = self.op("MatMul", x, across)
         return self.op("Add", product, self.weight(f"{name}.bias")) if bias else product
 
-    def norm(self, x: str, scale: str) -> str:
-        return self.op("LayerNormalization", x, scale, axis=-1, epsilon=1e-5)
+    def norm(self, x: str, *scale_and_shift: str) -> str:
+        return self.op("LayerNormalization", x, *scale_and_shift, axis=-1, epsilon=1e-5)
 
     def silu(self, x: str) -> str:
         return self.op("Mul", x, self.op("Sigmoid", x))
@@ -110,7 +110,6 @@ class _Transformer(_Nodes):
     """The nodes of all blocks."""
 
     def model(self) -> onnx.ModelProto:
-        self._ones = self.constant(np.ones(WIDTH, np.float32))
         self._steer()
         self._places()
         self._remember()
@@ -124,8 +123,7 @@ class _Transformer(_Nodes):
         for name, parts in (("keys", keys), ("values", values)):
             stacked = self.op("Concat", *parts, axis=1)
             self.nodes.append(helper.make_node("Reshape", [stacked, split], [name]))
-        scaled = self.op("Mul", self.norm(x, self._ones), self._last[0])
-        velocity = self.linear(self.op("Add", scaled, self._last[1]), "dit.leave")
+        velocity = self.linear(self.norm(x, *self._last), "dit.leave")
         self.nodes.append(helper.make_node("Identity", [velocity], ["velocity"]))
         floats = helper.make_tensor_value_info
         graph = helper.make_graph(
@@ -164,7 +162,7 @@ class _Transformer(_Nodes):
         scale, shift = self.several(
             2, "Split", self.linear(hidden, "dit.final"), axis=2, num_outputs=2
         )
-        self._last = self.op("Add", scale, self._ones), shift
+        self._last = self.op("Add", scale, self.constant(np.ones(WIDTH, np.float32))), shift
 
     def _places(self) -> None:
         """Tables of the rotary embedding, from the sink's place, before the ring, on."""
@@ -241,7 +239,7 @@ class _Transformer(_Nodes):
 
     def _modulate(self, x: str, index: int, part: int) -> str:
         scale, shift, _ = self._steers[_PARTS * index + 3 * part :][:3]
-        return self.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-5)
+        return self.norm(x, scale, shift)
 
     def _gated(self, x: str, change: str, index: int, part: int) -> str:
         gate = self._steers[_PARTS * index + 3 * part + 2]
