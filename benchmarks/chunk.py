@@ -1,18 +1,22 @@
 """How long a chunk takes for 1 to 256 sessions, launched one by one and as one graph.
 
     python benchmarks/chunk.py [--device cuda] [--sessions 256] [--seconds 1] [--json FILE]
+                               [--kernels torch triton]
 
-Runs anywhere and says on what: without a GPU there is no graph, and fewer sessions. A round makes
+Runs anywhere and says on what: without a GPU there is no graph, and fewer sessions. On a GPU the
+transformer runs on torch's kernels and on ours, one after the other. A round makes
 the next chunk of every session; one in four says something new. The noise of a chunk is made by the
 host's threads after the chunk before it; "all p99" has the wait for it in it, as if no time had
 passed between two rounds. A round is on time if even that is over before the next one is due.
 """
 
 import argparse
+import itertools
 import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 from rich.console import Console
@@ -21,7 +25,9 @@ from torch.profiler import ProfilerActivity, profile
 from diegetic import report
 from diegetic.config import StreamConfig
 from diegetic.slots.engine import SlotEngine
+from diegetic.slots.transformer.kernels import Wanted
 from diegetic.slots.work import MOST_SESSIONS
+from diegetic_kernels.choice import why_no_triton
 from session_table import (
     Batches,
     Row,
@@ -41,11 +47,15 @@ _LAUNCHES = ("cudaLaunch", "cuLaunch", "cudaGraphLaunch", "cudaMemcpyAsync", "cu
 
 @dataclass(frozen=True)
 class Case:
-    """One engine: lengths, and whether chunks are graphs."""
+    """One engine: lengths, whether chunks are graphs, and whose kernels it runs on."""
 
-    name: str
     config: StreamConfig
     graphs: bool
+    kernels: Wanted
+
+    @property
+    def name(self) -> str:
+        return f"{'graph' if self.graphs else 'eager'} {self.kernels}"
 
 
 def main() -> int:
@@ -54,6 +64,12 @@ def main() -> int:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--sessions", type=int, help="at most; 256 on a GPU, 8 on a CPU")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument(
+        "--kernels",
+        nargs="+",
+        choices=get_args(Wanted),
+        help="of the transformer; on a GPU torch's and ours, else torch's",
+    )
     parser.add_argument("--nfe", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=1.0, help="a row")
     parser.add_argument("--weights", type=Path, help="folder of other weights than those shipped")
@@ -64,27 +80,39 @@ def main() -> int:
     most = arguments.sessions or (MOST_SESSIONS if gpu else 8)
     facts = machine(arguments.device)
     print_machine(console, facts)
-    cases = [Case("graph", USUAL, True), Case("graph", QUICK, True), Case("eager", USUAL, False)]
-    if not gpu:
-        cases = [Case("eager", USUAL, False), Case("eager", QUICK, False)]
+    cases = cases_of(arguments.kernels, torch.device(arguments.device))
     rows: list[Row] = []
     for case in cases:
         rows += measure(case, arguments, most, console)
     if gpu:  # last: who has once been watched is slower
         rows = [launches(row, cases, arguments) if row.sessions == 1 else row for row in rows]
     print_rows(console, rows, f"one round of chunks, nfe {arguments.nfe}, ms")
-    ratios = compare(rows)
-    if ratios:
+    found: dict[str, object] = {"nfe": arguments.nfe}
+    names = list(dict.fromkeys(case.name for case in cases))
+    for slow, quick in itertools.combinations(names, 2):
+        ratios = compare(rows, slow, quick)
         listed = ", ".join(f"{count}: {ratio:.2f}" for count, ratio in ratios.items())
-        console.print(f"eager / graph, p50, by sessions: {listed}")
-    found: dict[str, object] = {"nfe": arguments.nfe, "eager_over_graph": ratios}
-    for config in (USUAL, QUICK):
-        count = most_on_time(rows, cases[0].name, config.hop)
-        found[f"sessions_on_time_{config.hop * 1000:.0f}_ms"] = count
-        console.print(f"sessions in real time, hop {config.hop * 1000:.0f} ms: {count} of {most}")
+        console.print(f"{slow} / {quick}, p50, by sessions: {listed}")
+        found[f"{slow} / {quick}"] = ratios
+    for name, config in ((case.name, case.config) for case in cases):
+        count = most_on_time(rows, name, config.hop)
+        hop = f"hop {config.hop * 1000:.0f} ms"
+        found[f"sessions_on_time {name}, {hop}"] = count
+        console.print(f"sessions in real time, {name}, {hop}: {count} of {most}")
     if arguments.json is not None:
         write_json(arguments.json, facts, rows, found)
     return 0
+
+
+def cases_of(kernels: list[Wanted] | None, device: torch.device) -> list[Case]:
+    """All that is measured: the graphs of a GPU and, of the first kernels, what they save."""
+    if device.type != "cuda":
+        asked = kernels or ["torch"]
+        return [Case(config, False, name) for name in asked for config in (USUAL, QUICK)]
+    why = why_no_triton(device)
+    asked = kernels or (["torch", "triton"] if why is None else ["torch"])
+    graphs = [Case(config, True, name) for name in asked for config in (USUAL, QUICK)]
+    return [Case(USUAL, False, asked[0]), *graphs]
 
 
 def machine(device: str) -> dict[str, object]:
@@ -107,7 +135,8 @@ def measure(case: Case, arguments: argparse.Namespace, most: int, console: Conso
     with engine_of(case, arguments, most) as engine:
         hop = case.config.hop
         took = time.perf_counter() - start
-        console.print(f"{case.name}, hop {hop * 1000:.0f} ms: ready after {took:.1f} s")
+        ready = f"{case.name}, hop {hop * 1000:.0f} ms: ready after {took:.1f} s"
+        console.print(f"{ready}, on {engine.kernels.description}")
         for count in (bucket for bucket in engine.buckets if bucket <= most):
             sessions = Batches(engine, count)
             timed = run_rounds(sessions, arguments.seconds)
@@ -131,6 +160,7 @@ def engine_of(case: Case, arguments: argparse.Namespace, sessions: int) -> SlotE
         device=arguments.device,
         dtype=arguments.dtype,
         graphs=case.graphs,
+        kernels=case.kernels,
     )
 
 
@@ -148,12 +178,12 @@ def launches(row: Row, cases: list[Case], arguments: argparse.Namespace) -> Row:
     return replace(row, kernels=kernels, calls=calls)
 
 
-def compare(rows: list[Row]) -> dict[str, float]:
-    """How many times as long a round takes without graphs, by number of sessions."""
+def compare(rows: list[Row], slow: str, quick: str) -> dict[str, float]:
+    """How many times as long a usual round takes on engine `slow`, by number of sessions."""
     usual = [row for row in rows if row.hop == USUAL.hop]
-    graph = {row.sessions: row.p50_ms for row in usual if row.engine == "graph"}
-    eager = {row.sessions: row.p50_ms for row in usual if row.engine == "eager"}
-    return {str(n): round(eager[n] / graph[n], 3) for n in graph if n in eager}
+    ours = {row.sessions: row.p50_ms for row in usual if row.engine == quick}
+    theirs = {row.sessions: row.p50_ms for row in usual if row.engine == slow}
+    return {str(n): round(theirs[n] / ours[n], 3) for n in ours if n in theirs}
 
 
 if __name__ == "__main__":

@@ -54,12 +54,10 @@ echo "=== checked after $SECONDS s"
 run tune 300 "$python" -m diegetic_kernels.tune
 cp kernels/diegetic_kernels/table.json "$results/table.json"
 run attention 150 "$python" benchmarks/attention.py --json "$results/attention.json"
-if [ -f tests/test_slots_cuda.py ]; then
-    run sessions 150 "${tests[@]}" tests/test_slots_cuda.py
-fi
-if [ -f benchmarks/chunk.py ]; then
-    run chunk 200 "$python" benchmarks/chunk.py --json "$results/chunk.json"
-fi
+run sessions 200 "${tests[@]}" tests/test_slots_cuda.py tests/test_slots_kernels.py \
+    -k "not interpreter"
+# Torch's kernels and ours, in the same run.
+run chunk 250 "$python" benchmarks/chunk.py --seconds 0.5 --json "$results/chunk.json"
 
 echo
 if [ ${#failed[@]} = 0 ]; then

@@ -29,6 +29,7 @@ class Chunk:
     sink: bool = True
     active: tuple[bool, ...] | None = None
     norm: str | None = "layer"
+    page: tuple[int, ...] | None = None
 
 
 CHUNKS = {
@@ -47,6 +48,7 @@ CHUNKS = {
     "large head": Chunk(2, 9, (9, 4), (14, 4), dim=128, rotary=64),
     "one sits out": Chunk(6, 16, (16, 16, 3), (20, 16, 3), active=(True, False, True)),
     "all given": Chunk(6, 16, (16, 7), (20, 7), rotary=0, norm=None, sink=False),
+    "on pages": Chunk(5, 16, (16, 9, 0), (0, 16, 37), page=(6, 0, 3)),
 }
 
 
@@ -72,7 +74,11 @@ class ChunkInputs:
             return x.double() if wide else x
 
         ring = self.ring and Ring(
-            lift(self.ring.keys), lift(self.ring.values), self.ring.end, self.ring.length
+            lift(self.ring.keys),
+            lift(self.ring.values),
+            self.ring.end,
+            self.ring.length,
+            self.ring.page,
         )
         named = {
             "sink": self.sink,
@@ -107,12 +113,15 @@ def chunk_inputs(case: Chunk, dtype: torch.dtype) -> ChunkInputs:
         for slot in range(case.ring):
             if (end - 1 - slot) % case.ring >= length:
                 held[:, index, :, :, slot] = float("nan")
+    if case.page is not None:
+        held = on_pages(held, case.page)
     held = held.to(DEVICE, dtype)
     ring = Ring(
         held[0, :, 1],
         held[1, :, 1],
         torch.tensor(case.ends, device=DEVICE),
         torch.tensor(case.lengths, dtype=torch.int32, device=DEVICE),
+        None if case.page is None else torch.tensor(case.page, device=DEVICE),
     )
     norms = [
         None if case.norm is None else RowNorm((1 + 0.1 * normal(case.dim)).to(DEVICE), case.norm)  # type: ignore[arg-type]
@@ -133,6 +142,14 @@ def chunk_inputs(case: Chunk, dtype: torch.dtype) -> ChunkInputs:
     )
 
 
+def on_pages(held: Tensor, page: tuple[int, ...]) -> Tensor:
+    """What is `held` (2, B, ...) on the pages of its sessions; on the others is NaN."""
+    pages = held.new_full((2, max(page) + 2, *held.shape[2:]), float("nan"))
+    for index, place in enumerate(page):
+        pages[:, place] = held[:, index]
+    return pages
+
+
 @dataclass(frozen=True)
 class Cross:
     """Queries, kept keys, and what is added to their scores."""
@@ -147,6 +164,7 @@ class Cross:
     dim: int = 64
     rotary: int = 32
     norm: str | None = "layer"
+    page: tuple[int, ...] | None = None
 
 
 CROSSES = {
@@ -158,6 +176,7 @@ CROSSES = {
     "many queries": Cross(37, 17, (17, 3), norm="rms"),
     "grouped heads": Cross(3, 23, heads=4, kv_heads=1, dim=32, rotary=32),
     "all given": Cross(16, 64, norm=None, rotary=0),
+    "pages, one shared": Cross(6, 29, (29, 7, 13), bias=True, gate=True, page=(4, 2, 4)),
 }
 
 
@@ -185,15 +204,19 @@ def cross_inputs(case: Cross, dtype: torch.dtype) -> CrossInputs:
         return torch.randn(*shape, generator=make)
 
     q = (normal(batch, case.m, case.heads, case.dim) * 2).to(DEVICE, dtype).transpose(1, 2)
-    kept = normal(2, batch, 3, case.kv_heads, case.n, case.dim).to(DEVICE, dtype)[:, :, 1]
+    kept = normal(2, batch, 3, case.kv_heads, case.n, case.dim)
     levels = torch.tensor([0.0, -0.7, float("-inf")]).expand(batch, 3).to(DEVICE)
     kind = (torch.arange(case.n) % 3).to(DEVICE)
     hidden = torch.where(torch.rand(batch, case.n, generator=make) < 0.3, -1e4, 0.0)
+    if case.page is not None:
+        kept, hidden = on_pages(kept, case.page), on_pages(hidden.expand(2, -1, -1), case.page)[0]
+    kept = kept.to(DEVICE, dtype)[:, :, 1]
     named = {
         "norm": None
         if case.norm is None
         else RowNorm((1 + 0.1 * normal(case.dim)).to(DEVICE), case.norm),  # type: ignore[arg-type]
         "turn": rotary_turn(0, case.m, case.rotary, DEVICE) if case.rotary else None,
+        "page": None if case.page is None else torch.tensor(case.page, device=DEVICE),
         "length": None if case.lengths is None else torch.tensor(case.lengths, device=DEVICE),
         "bias": hidden.to(DEVICE) if case.bias else None,
         "gate": Gate(levels, kind) if case.gate else None,

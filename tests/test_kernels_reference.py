@@ -60,6 +60,7 @@ def one_by_one(case: Chunk) -> Tensor:
     out = torch.zeros(q.shape, dtype=torch.float64)
     block = case.block or case.m
     for b, (length, end) in enumerate(zip(case.lengths, case.ends, strict=True)):
+        page = b if case.page is None else case.page[b]
         if case.active is not None and not case.active[b]:
             continue
         for h in range(case.heads):
@@ -72,9 +73,9 @@ def one_by_one(case: Chunk) -> Tensor:
             for age in range(length):
                 assert given.ring is not None
                 slot = (end - 1 - age) % case.ring
-                key = given.ring.keys[b, g, slot].double().cpu()
+                key = given.ring.keys[page, g, slot].double().cpu()
                 key = placed(key, -1 - age, case.rotary)
-                seen.append((-1, key, given.ring.values[b, g, slot].double().cpu()))
+                seen.append((-1, key, given.ring.values[page, g, slot].double().cpu()))
             for j in range(case.m):
                 key = placed(normed(k[b, g, j], given.k_norm), j, case.rotary)
                 seen.append((j // block, key, v[b, g, j]))
@@ -87,7 +88,16 @@ def one_by_one(case: Chunk) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "name", ["sink and itself", "no ring", "blocks", "grouped heads", "odd head", "one sits out"]
+    "name",
+    [
+        "sink and itself",
+        "no ring",
+        "blocks",
+        "grouped heads",
+        "odd head",
+        "one sits out",
+        "on pages",
+    ],
 )
 @torch.inference_mode()
 def test_a_chunk_sees_sink_ring_and_blocks(name: str) -> None:
@@ -212,6 +222,47 @@ def test_of_more_than_a_ring_the_last_are_kept() -> None:
     append_to_ring(k, k, ring)
     # Latent 2 + i lies in slot (2 + i) % 4; the last four are 5 to 8.
     assert ring.keys[0, 0, :, 0].tolist() == [6.0, 7.0, 8.0, 5.0]
+
+
+@torch.inference_mode()
+def test_what_is_appended_on_pages_touches_no_other() -> None:
+    make = torch.Generator().manual_seed(3)
+    before = torch.randn(2, 6, 2, 5, 16, generator=make)
+    k, v = torch.randn(2, 3, 2, 2, 16, generator=make)
+    end, page = torch.tensor([3, 4, 10]), torch.tensor([5, 0, 2])
+    keys, values = before.clone()
+    append_to_ring(
+        k, v, Ring(keys, values, end, end, page), active=torch.tensor([True, True, False])
+    )
+    wanted = before.clone()
+    for b, slots in ((0, (3, 4)), (1, (4, 0))):
+        for j, slot in enumerate(slots):
+            wanted[0, page[b], :, slot], wanted[1, page[b], :, slot] = k[b, :, j], v[b, :, j]
+    assert torch.equal(torch.stack((keys, values)), wanted)
+
+
+@torch.inference_mode()
+def test_conditioning_on_pages_is_that_of_its_session() -> None:
+    (q, k, v), named = cross_inputs(CROSSES["pages, one shared"], torch.float32).arguments()
+    page, bias = named.pop("page"), named.pop("bias")
+    made = cross_attention(q, k, v, page=page, bias=bias, **named)  # type: ignore[arg-type]
+    order = [4, 2, 4]
+    wanted = cross_attention(q, k[order], v[order], bias=bias[order], **named)  # type: ignore[arg-type, index]
+    assert torch.equal(made, wanted)
+
+
+@torch.inference_mode()
+def test_a_residual_stream_stays_wide_between_narrow_parts() -> None:
+    make = torch.Generator().manual_seed(4)
+    x, change = torch.randn(2, 2, 3, 32, generator=make)
+    gate, scale, shift = torch.randn(3, 2, 1, 32, generator=make)
+    half = change.half()
+    added, made = gated_modulate(x, half, gate, scale, shift, dtype=torch.float16)
+    assert added.dtype == torch.float32 and made.dtype == torch.float16
+    assert torch.equal(added, x + gate * half.float())
+    assert torch.equal(gated_residual(x, half, gate), added)
+    assert torch.equal(modulate(added, scale, shift).half(), made)
+    assert gated_residual(half, x, gate).dtype == torch.float16
 
 
 @torch.inference_mode()

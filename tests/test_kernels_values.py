@@ -137,8 +137,35 @@ def test_triton_modulates_within_rounding(
 
 
 @pytest.mark.skipif(not RUNS_TRITON, reason="no CUDA device: test_under_the_interpreter runs it")
+@torch.inference_mode()
+def test_triton_keeps_the_residual_stream_wide_between_narrow_parts() -> None:
+    make = torch.Generator().manual_seed(6)
+    x, change = (torch.randn(2, 7, 256, generator=make).to(DEVICE) for _ in range(2))
+    # What steers all sessions alike is one row, of which the others are views.
+    gate, scale, shift = torch.randn(3, 1, 1, 256, generator=make).to(DEVICE).expand(3, 2, 1, -1)
+    for narrow in DTYPES:
+        parts = (x, change.to(narrow), gate, scale, shift)
+        wide = tuple(part.double() for part in parts)
+        pairs = zip(
+            gated_modulate(*parts, dtype=narrow, impl="triton"),
+            gated_modulate(*parts, dtype=narrow, impl="reference"),
+            gated_modulate(*wide, impl="reference"),
+            strict=True,
+        )
+        for made, rough, exact in pairs:
+            assert_within_rounding(made, rough, exact)
+        assert_within_rounding(
+            modulate(x, scale, shift, dtype=narrow, impl="triton"),
+            modulate(x, scale, shift, dtype=narrow, impl="reference"),
+            modulate(wide[0], wide[3], wide[4], impl="reference"),
+        )
+
+
+@pytest.mark.skipif(not RUNS_TRITON, reason="no CUDA device: test_under_the_interpreter runs it")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", ["the shipped shape", "primes, wrapped", "one sits out"])
+@pytest.mark.parametrize(
+    "name", ["the shipped shape", "primes, wrapped", "one sits out", "on pages"]
+)
 @torch.inference_mode()
 def test_triton_appends_what_the_reference_appends(name: str, dtype: torch.dtype) -> None:
     rings = []

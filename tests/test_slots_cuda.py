@@ -1,4 +1,7 @@
-"""Many sessions on a GPU: graphs, buckets, half precision. Skipped where there is none."""
+"""Many sessions on a GPU: graphs, buckets, half precision, on torch's kernels and on ours.
+
+Skipped where there is none.
+"""
 
 from dataclasses import replace
 
@@ -13,7 +16,8 @@ import torch
 from diegetic.config import StreamConfig
 from diegetic.generator import WEIGHTS, ChunkGenerator
 from diegetic.networks import FloatArray
-from diegetic.slots.engine import SlotEngine, SlotState
+from diegetic.slots.engine import DType, SlotEngine, SlotState
+from diegetic.slots.transformer.kernels import Wanted
 from diegetic.slots.work import Work
 from diegetic.snapshot import Conditioning, null_conditioning
 from diegetic.torch_backend import TorchNetworks
@@ -21,12 +25,13 @@ from diegetic.torch_backend import TorchNetworks
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 CHUNKS = 3
+KERNELS: tuple[Wanted, ...] = ("torch", "triton")
 ROUNDING = 0.15  # of the peak: bfloat16, and phases of what is tonal turn with it
 
 
-@pytest.fixture(scope="module")
-def engine() -> SlotEngine:
-    return SlotEngine(sessions=8, nfe=(2,), device="cuda")
+@pytest.fixture(scope="module", params=KERNELS)
+def engine(request: pytest.FixtureRequest) -> SlotEngine:
+    return SlotEngine(sessions=8, nfe=(2,), device="cuda", kernels=request.param)
 
 
 def say(seed: int) -> Conditioning:
@@ -63,8 +68,9 @@ def share(ours: list[FloatArray], theirs: list[FloatArray]) -> float:
     return float(np.abs(np.stack(ours) - np.stack(theirs)).max() / np.abs(np.stack(theirs)).max())
 
 
-def test_float32_is_the_solo_generator() -> None:
-    engine = SlotEngine(sessions=2, nfe=(2,), device="cuda", dtype="float32")
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_float32_is_the_solo_generator(kernels: Wanted) -> None:
+    engine = SlotEngine(sessions=2, nfe=(2,), device="cuda", dtype="float32", kernels=kernels)
     ours = together(engine, [1, 2])
     assert share(ours[0], solo(1)) < 1e-3
     assert share(ours[1], solo(2)) < 1e-3
@@ -83,7 +89,8 @@ def test_a_session_is_the_same_bit_for_bit_whoever_shares_its_bucket(engine: Slo
 
 
 def test_a_graph_makes_what_its_launches_make_one_by_one(engine: SlotEngine) -> None:
-    eager = SlotEngine(sessions=8, nfe=(2,), device="cuda", graphs=False)
+    kernels = engine.kernels.impl
+    eager = SlotEngine(sessions=8, nfe=(2,), device="cuda", graphs=False, kernels=kernels)
     for seeds in ([1], [1, 2, 3]):
         pairs = zip(together(engine, seeds), together(eager, seeds), strict=True)
         for graph, launched in pairs:
@@ -97,3 +104,22 @@ def test_a_state_can_be_gone_back_to_bit_for_bit(engine: SlotEngine) -> None:
         _, after = engine.generate(after, say(k))
     second, _ = engine.generate(kept, say(2))
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_on_our_kernels_all_sounds_as_on_torchs(dtype: DType) -> None:
+    seeds = [1, 2, 3]  # one row is nobody's
+    torchs, ours = (
+        together(
+            SlotEngine(sessions=4, nfe=(2,), device="cuda", dtype=dtype, kernels=kernels), seeds
+        )
+        for kernels in KERNELS
+    )
+    for theirs, mine in zip(torchs, ours, strict=True):
+        assert share(mine, theirs) < (1e-3 if dtype == "float32" else ROUNDING)
+
+
+def test_the_choice_of_a_card_is_told() -> None:
+    engine = SlotEngine(sessions=1, nfe=(2,), device="cuda")
+    assert engine.kernels.impl in KERNELS
+    assert engine.kernels.why

@@ -212,8 +212,25 @@ def choose(
 
 
 def _lookup(operation: Operation, x: Tensor, m: int, n: int, programs: int) -> Choice | None:
-    """The table's choice; it was measured with heads of 64, and is not taken for larger ones."""
-    if not x.is_cuda or x.dtype not in DTYPES or (operation != "modulate" and x.shape[-1] > 64):
+    return measured(operation, x.device, x.dtype, x.shape[-1], m, n, programs)
+
+
+def measured(
+    operation: Operation,
+    device: torch.device,
+    dtype: torch.dtype,
+    dim: int,
+    m: int,
+    n: int,
+    programs: int,
+) -> Choice | None:
+    """What the table says of queries that need not be there; None where it says nothing.
+
+    It was measured with heads of 64, and is not taken for larger ones (`dim`). The other arguments
+    are those of `choose` and `bucket`.
+    """
+    large = operation != "modulate" and dim > 64
+    if device.type != "cuda" or dtype not in DTYPES or large:
         return None
-    name = torch.cuda.get_device_name(x.device)
-    return _nearest(name, operation, bucket(x.dtype, m, n, programs))
+    name = torch.cuda.get_device_name(device)
+    return _nearest(name, operation, bucket(dtype, m, n, programs))

@@ -18,10 +18,12 @@ from torch.nn import functional
 from diegetic_kernels import softmax
 from diegetic_kernels.choice import Implementation, Tile, choose
 from diegetic_kernels.launch import (
+    check_count,
     check_places,
     dense_rows,
     empty_like_heads,
     norm_flags,
+    of_sessions,
     on_device,
     power_of_two,
 )
@@ -33,16 +35,18 @@ class Ring:
     """The prefix of every session in a fixed number of slots R; nothing in it is ever shifted.
 
     Attributes:
-        keys: (B, Hkv, R, D), normalised, not rotated.
-        values: (B, Hkv, R, D).
+        keys: (B, Hkv, R, D), normalised, not rotated; with `page` any number of pages, not B.
+        values: likewise.
         end: (B,) int32 or int64, latents ever written: latent i lies in slot i % R.
         length: (B,) int32 or int64, how many of the latest are seen, at most R.
+        page: (B,) int32 or int64, on which page a session's ring lies; None: they lie in order.
     """
 
     keys: Tensor
     values: Tensor
     end: Tensor
     length: Tensor
+    page: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -173,24 +177,23 @@ def check_ring(ring: Ring, k: Tensor) -> None:
         ValueError: another shape, dtype or device.
     """
     batch, heads, _, dim = k.shape
-    fits = ring.keys.ndim == 4 and ring.keys.shape[:2] == (batch, heads)
-    if not fits or ring.keys.shape[3] != dim or ring.values.shape != ring.keys.shape:
+    shape = ring.keys.shape
+    fits = ring.keys.ndim == 4 and (shape[1], shape[3]) == (heads, dim)
+    fits = fits and (ring.page is not None or shape[0] == batch)
+    if not fits or ring.values.shape != shape:
+        pages = batch if ring.page is None else "pages"
         raise ValueError(
-            f"ring.keys and ring.values must be ({batch}, {heads}, R, {dim}), "
-            f"got {tuple(ring.keys.shape)} and {tuple(ring.values.shape)}"
+            f"ring.keys and ring.values must be ({pages}, {heads}, R, {dim}), "
+            f"got {tuple(shape)} and {tuple(ring.values.shape)}"
         )
     if ring.keys.dtype != k.dtype or ring.values.dtype != k.dtype:
         raise ValueError(f"the ring must be of dtype {k.dtype}, got {ring.keys.dtype}")
     if ring.keys.stride(3) != 1 or ring.values.stride(3) != 1:
         raise ValueError(f"the ring must be dense in D, got strides {ring.keys.stride()}")
-    for name, count in (("end", ring.end), ("length", ring.length)):
-        if count.shape != (batch,) or count.dtype not in (torch.int32, torch.int64):
-            raise ValueError(
-                f"ring.{name} must be ({batch},) int32 or int64, "
-                f"got {tuple(count.shape)} {count.dtype}"
-            )
-    places = {"ring.keys": ring.keys, "ring.values": ring.values}
-    check_places({**places, "ring.end": ring.end, "ring.length": ring.length}, k)
+    counts = {"ring.end": ring.end, "ring.length": ring.length, "ring.page": ring.page}
+    for name, count in counts.items():
+        check_count(count, batch, name)
+    check_places({"ring.keys": ring.keys, "ring.values": ring.values, **counts}, k)
 
 
 def _of_chunk(turn: Tensor | None, m: int) -> Tensor | None:
@@ -227,14 +230,16 @@ def _gather(
         age = age if newest_first else age.flip(0)
         slots = (ring.end[:, None].long() - 1 - age) % size
         index = slots[:, None, :, None].expand(-1, heads, -1, dim)
+        rings = [of_sessions(held, ring.page) for held in (ring.keys, ring.values)]
+        held_keys, held_values = (held.gather(2, index) for held in rings)
         past = None if turn is None else turn[:, :size]
         if past is not None and newest_first:
             past = past.flip(1)
         # What is not seen may hold anything, NaN too: 0 times NaN would be NaN.
         unseen = age[None] >= ring.length[:, None]
         blank = unseen[:, None, :, None]
-        keys.append(rotate(ring.keys.gather(2, index).masked_fill(blank, 0.0), past))
-        values.append(ring.values.gather(2, index).masked_fill(blank, 0.0))
+        keys.append(rotate(held_keys.masked_fill(blank, 0.0), past))
+        values.append(held_values.masked_fill(blank, 0.0))
         hidden.append(unseen[:, None].expand(-1, m, -1))
     return torch.cat(keys, 2), torch.cat(values, 2), torch.cat(hidden, 2)[:, None]
 
@@ -274,6 +279,7 @@ def _triton(
     # `q` stands for every tensor that is not there: the kernel does not read it.
     ring_k, ring_v = (q, q) if ring is None else (ring.keys, ring.values)
     end, length = (q, q) if ring is None else (ring.end, ring.length)
+    page = None if ring is None else ring.page
     sink_k, sink_v = (q, q) if sink is None else (sink.key.contiguous(), sink.value.contiguous())
     q_weight = q if q_norm is None else q_norm.weight.contiguous()
     k_weight = q if k_norm is None else k_norm.weight.contiguous()
@@ -282,7 +288,7 @@ def _triton(
     with on_device(q):
         chunk_attention_kernel[(-(-m // tile.queries), heads, batch)](
             q, k, v, ring_k, ring_v, sink_k, sink_v, q_weight, k_weight, cos, sin, end, length,
-            q if active is None else active.view(torch.uint8), out,
+            q if page is None else page, q if active is None else active.view(torch.uint8), out,
             *q.stride()[:3], *k.stride()[:3], *v.stride()[:3],
             *ring_k.stride()[:3], *ring_v.stride()[:3], *out.stride()[:3],
             M=m,
@@ -298,6 +304,7 @@ def _triton(
             K_NORM=k_kind,
             K_EPS=k_eps,
             HAS_SINK=sink is not None,
+            HAS_PAGE=page is not None,
             HAS_ACTIVE=active is not None,
             BLOCK_M=tile.queries,
             CHUNK_N=min(tile.keys, power_of_two(m)),

@@ -8,10 +8,12 @@ from torch import Tensor
 from diegetic_kernels import softmax
 from diegetic_kernels.choice import Implementation, Tile, choose
 from diegetic_kernels.launch import (
+    check_count,
     check_places,
     dense_rows,
     empty_like_heads,
     norm_flags,
+    of_sessions,
     on_device,
     power_of_two,
 )
@@ -38,6 +40,7 @@ def cross_attention(
     *,
     norm: RowNorm | None = None,
     turn: Tensor | None = None,
+    page: Tensor | None = None,
     length: Tensor | None = None,
     bias: Tensor | None = None,
     gate: Gate | None = None,
@@ -51,13 +54,15 @@ def cross_attention(
 
     Args:
         q: queries, neither normalised nor rotated; any strides, the last dimension dense.
-        k: keys, normalised and rotated; Hkv divides H.
-        v: values.
+        k: keys, normalised and rotated; Hkv divides H; with `page` any number of pages, not B.
+        v: values, likewise.
         norm: of the queries; None where they are normalised already.
         turn: from `rotary_turn(0, M, ...)`; None does not rotate.
+        page: (B,) int32 or int64, on which page of `k`, `v` and `bias` a session's conditioning
+            lies, which sessions may share; None: they lie in order.
         length: (B,) int32 or int64, keys that are seen, the first ones; None is all. A session
             with none, which sits out, gets zeros.
-        bias: (B, N), added to the scores.
+        bias: (B, N), or (pages, N), added to the scores.
         gate: added to the scores, by modality.
         impl: `reference` is the specification, `auto` what the table says for this card.
         tile: of `triton`; None is the table's, or the usual one.
@@ -68,7 +73,7 @@ def cross_attention(
     Raises:
         ValueError: the shapes do not belong together, or `impl` cannot run here.
     """
-    _check(q, k, v, turn, length, bias, gate)
+    _check(q, k, v, turn, page, length, bias, gate)
     check_norm(norm, q.shape[3], "norm")
     batch, heads, m, _ = q.shape
     n = k.shape[2]
@@ -82,8 +87,10 @@ def cross_attention(
         "cross_attention", impl, q, m, n, batch * heads, (q, k, v, *weights, *added), tile
     )
     if chosen.impl == "triton":
-        return _triton(q, k, v, norm, turn, length, bias, gate, chosen.tile)
+        return _triton(q, k, v, norm, turn, page, length, bias, gate, chosen.tile)
     q = rotate(normalise(q, norm), turn)
+    k, v = of_sessions(k, page), of_sessions(v, page)
+    bias = None if bias is None else of_sessions(bias, page)
     if chosen.impl == "flash":
         if added:
             raise ValueError("cross_attention cannot run with impl='flash': bias or gate is given")
@@ -99,6 +106,7 @@ def _check(
     k: Tensor,
     v: Tensor,
     turn: Tensor | None,
+    page: Tensor | None,
     length: Tensor | None,
     bias: Tensor | None,
     gate: Gate | None,
@@ -107,7 +115,8 @@ def _check(
         q.ndim != 4
         or k.ndim != 4
         or k.shape != v.shape
-        or (k.shape[0], k.shape[3]) != (q.shape[0], q.shape[3])
+        or (page is None and k.shape[0] != q.shape[0])
+        or k.shape[3] != q.shape[3]
         or k.shape[1] == 0
         or q.shape[1] % k.shape[1]
     ):
@@ -115,27 +124,24 @@ def _check(
             "q must be (B, H, M, D) and k, v (B, Hkv, N, D), Hkv a divisor of H, "
             f"got {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}"
         )
-    batch, n, dim = k.shape[0], k.shape[2], k.shape[3]
+    batch, (pages, _, n, dim) = q.shape[0], k.shape
     if not 16 <= dim <= 128:
         raise ValueError(f"the head size D must be 16 to 128, got {dim}")
     if k.dtype != q.dtype or v.dtype != q.dtype:
         raise ValueError(f"q, k and v must be of one dtype, got {q.dtype}, {k.dtype}, {v.dtype}")
     check_turn(turn, q.shape[2], dim)
-    check_places({"k": k, "v": v, "turn": turn, "length": length, "bias": bias}, q)
-    integers = (torch.int32, torch.int64)
-    if length is not None and (length.shape != (batch,) or length.dtype not in integers):
-        raise ValueError(
-            f"length must be ({batch},) int32 or int64, got {tuple(length.shape)} {length.dtype}"
-        )
-    if bias is not None and bias.shape != (batch, n):
-        raise ValueError(f"bias must be ({batch}, {n}), got {tuple(bias.shape)}")
+    check_places({"k": k, "v": v, "turn": turn, "page": page, "length": length, "bias": bias}, q)
+    check_count(page, batch, "page")
+    check_count(length, batch, "length")
+    if bias is not None and bias.shape != (pages, n):
+        raise ValueError(f"bias must be ({pages}, {n}), got {tuple(bias.shape)}")
     if gate is not None:
         check_places({"gate.levels": gate.levels, "gate.kind": gate.kind}, q)
         if gate.levels.ndim != 2 or gate.levels.shape[0] != batch:
             raise ValueError(
                 f"gate.levels must be ({batch}, modalities), got {tuple(gate.levels.shape)}"
             )
-        if gate.kind.shape != (n,) or gate.kind.dtype not in integers:
+        if gate.kind.shape != (n,) or gate.kind.dtype not in (torch.int32, torch.int64):
             raise ValueError(
                 f"gate.kind must be ({n},) int32 or int64, "
                 f"got {tuple(gate.kind.shape)} {gate.kind.dtype}"
@@ -163,6 +169,7 @@ def _triton(
     v: Tensor,
     norm: RowNorm | None,
     turn: Tensor | None,
+    page: Tensor | None,
     length: Tensor | None,
     bias: Tensor | None,
     gate: Gate | None,
@@ -182,7 +189,8 @@ def _triton(
     with on_device(q):
         cross_attention_kernel[(-(-m // tile.queries), heads, batch)](
             q, k, v, q if norm is None else norm.weight.contiguous(), cos, sin,
-            q if length is None else length, q if bias is None else bias,
+            q if page is None else page, q if length is None else length,
+            q if bias is None else bias,
             q if levels is None else levels, q if gate is None else gate.kind.contiguous(), out,
             *q.stride()[:3], *k.stride()[:3], *v.stride()[:3],
             0 if bias is None else bias.stride(0), 0 if levels is None else levels.stride(0),
@@ -196,6 +204,7 @@ def _triton(
             SCALE=float(dim) ** -0.5 * 1.4426950408889634,
             NORM=kind,
             EPS=eps,
+            HAS_PAGE=page is not None,
             HAS_LENGTH=length is not None,
             HAS_BIAS=bias is not None,
             HAS_GATE=gate is not None,

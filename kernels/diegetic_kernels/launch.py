@@ -36,6 +36,27 @@ def empty_like_heads(q: Tensor) -> Tensor:
     return torch.empty(batch, m, heads, dim, dtype=q.dtype, device=q.device).transpose(1, 2)
 
 
+def of_sessions(pages: Tensor, page: Tensor | None) -> Tensor:
+    """What lies on the `page` (B,) of each session, (B, ...); None: they lie in order."""
+    return pages if page is None else pages.index_select(0, page)
+
+
+def check_count(count: Tensor | None, batch: int, name: str) -> None:
+    """Refuse counts or pages of sessions that are not whole numbers, (batch,) and dense.
+
+    Raises:
+        ValueError: another shape, type or layout.
+    """
+    if count is None:
+        return
+    dense = count.ndim == 1 and (batch < 2 or count.stride(0) == 1)
+    if count.shape != (batch,) or count.dtype not in (torch.int32, torch.int64) or not dense:
+        raise ValueError(
+            f"{name} must be ({batch},) int32 or int64 and dense, "
+            f"got {tuple(count.shape)} {count.dtype}"
+        )
+
+
 def check_places(inputs: dict[str, Tensor | None], like: Tensor) -> None:
     """Refuse tensors that do not lie on the device of `like`.
 

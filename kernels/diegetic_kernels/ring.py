@@ -30,7 +30,8 @@ def append_to_ring(
     Args:
         k: keys, not rotated; normalised here by `norm`, or already where that is None.
         v: values.
-        ring: what is written to; of more than R latents only the last R are.
+        ring: what is written to; of more than R latents only the last R are. What a page holds that
+            several sessions write to is one of theirs, or parts of several.
         norm: of the keys.
         active: (B,) bool: the ring of a session that is not active stays as it is.
         impl: `auto` is Triton's kernel on a card, where it can run.
@@ -67,16 +68,17 @@ def _reference(
     k: Tensor, v: Tensor, ring: Ring, norm: RowNorm | None, active: Tensor | None
 ) -> None:
     """The definition. A session that sits out writes what its slots hold already."""
-    size, m = ring.keys.shape[2], k.shape[2]
+    size, (batch, heads, m, _) = ring.keys.shape[2], k.shape
     first = max(0, m - size)
-    places = torch.arange(first, m, device=k.device)
-    slots = (ring.end[:, None].long() + places) % size
-    index = slots[:, None, :, None].expand(-1, k.shape[1], -1, k.shape[3])
+    slots = (ring.end[:, None].long() + torch.arange(first, m, device=k.device)) % size
+    page = torch.arange(batch, device=k.device) if ring.page is None else ring.page.long()
+    head = torch.arange(heads, device=k.device)
+    index = (page[:, None, None], head[:, None], slots[:, None])
     for held, new in ((ring.keys, normalise(k, norm)), (ring.values, v)):
         new = new[:, :, first:]
         if active is not None:
-            new = torch.where(active[:, None, None, None], new, held.gather(2, index))
-        held.scatter_(2, index, new)
+            new = torch.where(active[:, None, None, None], new, held[index])
+        held[index] = new.to(held.dtype)
 
 
 def _triton(k: Tensor, v: Tensor, ring: Ring, norm: RowNorm | None, active: Tensor | None) -> None:
@@ -90,13 +92,15 @@ def _triton(k: Tensor, v: Tensor, ring: Ring, norm: RowNorm | None, active: Tens
     with on_device(k):
         append_kernel[(-(-(m - skip) // ROWS), heads, batch)](
             k, v, ring.keys, ring.values, k if norm is None else norm.weight.contiguous(),
-            ring.end, k if active is None else active.view(torch.uint8),
+            ring.end, k if ring.page is None else ring.page,
+            k if active is None else active.view(torch.uint8),
             *k.stride()[:3], *v.stride()[:3], *ring.keys.stride()[:3], *ring.values.stride()[:3],
             m, size, skip,
             D=dim,
             WIDE=power_of_two(dim),
             NORM=kind,
             EPS=eps,
+            HAS_PAGE=ring.page is not None,
             HAS_ACTIVE=active is not None,
             ROWS=ROWS,
             num_warps=2,

@@ -21,6 +21,7 @@ def chunk_attention_kernel(
     Sin,
     End,
     Length,
+    Page,
     Active,
     Out,
     q_b,
@@ -32,10 +33,10 @@ def chunk_attention_kernel(
     v_b,
     v_h,
     v_m,
-    rk_b,
+    rk_p,
     rk_h,
     rk_r,
-    rv_b,
+    rv_p,
     rv_h,
     rv_r,
     o_b,
@@ -54,6 +55,7 @@ def chunk_attention_kernel(
     K_NORM: tl.constexpr,
     K_EPS: tl.constexpr,
     HAS_SINK: tl.constexpr,
+    HAS_PAGE: tl.constexpr,
     HAS_ACTIVE: tl.constexpr,
     BLOCK_M: tl.constexpr,
     CHUNK_N: tl.constexpr,
@@ -114,16 +116,19 @@ def chunk_attention_kernel(
         if HAS_ACTIVE:
             length = tl.where(live, length, 0)
         first = ((tl.load(End + b) % RING).to(tl.int32) - length + RING) % RING
+        p = b
+        if HAS_PAGE:
+            p = tl.load(Page + b).to(tl.int64)
         for start in range(0, RING, BLOCK_N):
             cols = start + tl.arange(0, BLOCK_N)
             slots = first + cols
             slots = tl.where(slots >= RING, slots - RING, slots)
             k = read_rows(
-                RingK + b * rk_b + g * rk_h, rk_r, slots, cols < length, KWeight, Cos, Sin,
+                RingK + p * rk_p + g * rk_h, rk_r, slots, cols < length, KWeight, Cos, Sin,
                 RING - length + cols, D, WIDE, ROTARY, 0, 0.0,
             ).to(Q.dtype.element_ty)  # fmt: skip
             v = tl.load(
-                RingV + b * rv_b + g * rv_h + slots[:, None] * rv_r + dims[None, :],
+                RingV + p * rv_p + g * rv_h + slots[:, None] * rv_r + dims[None, :],
                 mask=(cols < length)[:, None] & inside[None, :],
                 other=0.0,
             )

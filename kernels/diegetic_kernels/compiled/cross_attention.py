@@ -14,6 +14,7 @@ def cross_attention_kernel(
     Weight,
     Cos,
     Sin,
+    Page,
     Length,
     Bias,
     Gate,
@@ -22,13 +23,13 @@ def cross_attention_kernel(
     q_b,
     q_h,
     q_m,
-    k_b,
+    k_p,
     k_h,
     k_n,
-    v_b,
+    v_p,
     v_h,
     v_n,
-    bias_b,
+    bias_p,
     gate_b,
     o_b,
     o_h,
@@ -42,6 +43,7 @@ def cross_attention_kernel(
     SCALE: tl.constexpr,
     NORM: tl.constexpr,
     EPS: tl.constexpr,
+    HAS_PAGE: tl.constexpr,
     HAS_LENGTH: tl.constexpr,
     HAS_BIAS: tl.constexpr,
     HAS_GATE: tl.constexpr,
@@ -64,8 +66,11 @@ def cross_attention_kernel(
     total = tl.zeros([BLOCK_M], tl.float32)
     acc = tl.zeros([BLOCK_M, WIDE], tl.float32)
 
-    k_head = K + b * k_b + g * k_h + dims[None, :]
-    v_head = V + b * v_b + g * v_h + dims[None, :]
+    p = b
+    if HAS_PAGE:
+        p = tl.load(Page + b).to(tl.int64)
+    k_head = K + p * k_p + g * k_h + dims[None, :]
+    v_head = V + p * v_p + g * v_h + dims[None, :]
     length = N
     if HAS_LENGTH:
         length = tl.minimum(tl.load(Length + b), N).to(tl.int32)
@@ -77,7 +82,7 @@ def cross_attention_kernel(
         v = tl.load(v_head + cols[:, None] * v_n, mask=there, other=0.0)
         scores = tl.dot(q, tl.trans(k), input_precision="ieee") * SCALE
         if HAS_BIAS:
-            bias = tl.load(Bias + b * bias_b + cols, mask=seen, other=0.0).to(tl.float32)
+            bias = tl.load(Bias + p * bias_p + cols, mask=seen, other=0.0).to(tl.float32)
             scores += bias[None, :] * LOG2_E
         if HAS_GATE:
             kind = tl.load(Kind + cols, mask=seen, other=0)

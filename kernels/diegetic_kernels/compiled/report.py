@@ -13,32 +13,14 @@ import subprocess
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from diegetic_kernels.choice import Tile, default_tile, tiles
-from diegetic_kernels.compiled.chunk_attention import chunk_attention_kernel
-from diegetic_kernels.compiled.cross_attention import cross_attention_kernel
-from diegetic_kernels.compiled.modulate import modulate_kernel
-from diegetic_kernels.compiled.ring import append_kernel
+from diegetic_kernels.compiled.builds import Build, shipped_builds
 
 ARCHITECTURES = (80, 90, 120)
-
-
-@dataclass(frozen=True)
-class Build:
-    """A kernel as it is launched: pointers by element type, and what is constant."""
-
-    name: str
-    kernel: Any
-    pointers: dict[str, str]
-    constants: dict[str, object]
-    warps: int
-    stages: int
 
 
 @dataclass(frozen=True)
@@ -51,76 +33,6 @@ class Usage:
     shared: int
     spills: int
     stack: int
-
-
-def attention_builds(
-    tile: Tile, element: str, dim: int = 64, m: int = 10, ring: int = 1024
-) -> list[Build]:
-    """Both attentions as the model that ships asks for them, with enough keys to loop."""
-    floats, counts = "*fp32", "*i64"
-    head = {"GROUP": 1, "D": dim, "WIDE": dim, "ROTARY": dim // 2, "SCALE": 0.18}
-    label = f"{element} D{dim} {tile.queries}x{tile.keys} warps {tile.warps} stages {tile.stages}"
-    whole = max(16, 1 << (m - 1).bit_length())
-    chunk = Build(
-        f"chunk_attention {label}",
-        chunk_attention_kernel,
-        dict.fromkeys(("Q", "K", "V", "RingK", "RingV", "Out"), f"*{element}")
-        | dict.fromkeys(("SinkK", "SinkV", "QWeight", "KWeight", "Cos", "Sin"), floats)
-        | {"End": counts, "Length": counts, "Active": "*u8"},
-        head
-        | {"M": m, "BLOCK": m, "RING": ring, "Q_NORM": 1, "Q_EPS": 1e-5, "K_NORM": 1}
-        | {"K_EPS": 1e-5, "HAS_SINK": True, "HAS_ACTIVE": True, "BLOCK_M": tile.queries}
-        | {"CHUNK_N": min(tile.keys, whole), "BLOCK_N": tile.keys},
-        tile.warps,
-        tile.stages,
-    )
-    cross = Build(
-        f"cross_attention {label}",
-        cross_attention_kernel,
-        dict.fromkeys(("Q", "K", "V", "Out"), f"*{element}")
-        | dict.fromkeys(("Weight", "Cos", "Sin", "Bias", "Gate"), floats)
-        | {"Length": counts, "Kind": counts},
-        head
-        | {"M": m, "N": ring, "NORM": 1, "EPS": 1e-5, "HAS_LENGTH": True, "HAS_BIAS": True}
-        | {"HAS_GATE": True, "BLOCK_M": tile.queries, "BLOCK_N": tile.keys},
-        tile.warps,
-        tile.stages,
-    )
-    return [chunk, cross]
-
-
-def other_builds(element: str) -> list[Build]:
-    """The ring's append, and modulation of 256 dimensions with the gated residual in front."""
-    append = Build(
-        f"append_to_ring {element}",
-        append_kernel,
-        dict.fromkeys(("K", "V", "RingK", "RingV"), f"*{element}")
-        | {"Weight": "*fp32", "End": "*i64", "Active": "*u8"},
-        {"D": 64, "WIDE": 64, "NORM": 1, "EPS": 1e-5, "HAS_ACTIVE": True, "ROWS": 16},
-        2,
-        3,
-    )
-    modulate = Build(
-        f"gated_modulate {element}",
-        modulate_kernel,
-        dict.fromkeys(("X", "Change", "Gate", "Scale", "Shift", "Sum", "Out"), f"*{element}"),
-        {"W": 256, "WIDE": 256, "NORM": 1, "EPS": 1e-5, "GATED": True, "MODULATED": True}
-        | {"ROWS": 2},
-        2,
-        3,
-    )
-    return [append, modulate]
-
-
-def shipped_builds(arch: int) -> list[Build]:
-    """All that may run: every tile for sm_90, elsewhere the ones that run without a table."""
-    builds = other_builds("bf16")
-    for dtype, element in ((torch.bfloat16, "bf16"), (torch.float32, "fp32")):
-        usual = tuple(default_tile(dtype, m, 64) for m in (10, 64))
-        for tile in tiles(dtype) if arch == 90 else dict.fromkeys(usual):
-            builds += attention_builds(tile, element)
-        builds += attention_builds(default_tile(dtype, 10, 128), element, dim=128)
-    return builds
 
 
 def usage(build: Build, arch: int) -> Usage:

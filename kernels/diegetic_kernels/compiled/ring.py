@@ -14,6 +14,7 @@ def append_kernel(
     RingV,
     Weight,
     End,
+    Page,
     Active,
     k_b,
     k_h,
@@ -21,10 +22,10 @@ def append_kernel(
     v_b,
     v_h,
     v_m,
-    rk_b,
+    rk_p,
     rk_h,
     rk_r,
-    rv_b,
+    rv_p,
     rv_h,
     rv_r,
     M,
@@ -34,6 +35,7 @@ def append_kernel(
     WIDE: tl.constexpr,
     NORM: tl.constexpr,
     EPS: tl.constexpr,
+    HAS_PAGE: tl.constexpr,
     HAS_ACTIVE: tl.constexpr,
     ROWS: tl.constexpr,
 ):
@@ -49,6 +51,9 @@ def append_kernel(
     dims = tl.arange(0, WIDE)
     inside = seen[:, None] & (dims < D)[None, :]
     slots = ((tl.load(End + b) % RING).to(tl.int32) + rows) % RING
+    p = b
+    if HAS_PAGE:
+        p = tl.load(Page + b).to(tl.int64)
     # Weight stands for the angles: nothing is turned here, they are not read.
     k = read_rows(
         K + b * k_b + h * k_h, k_m, rows, seen, Weight, Weight, Weight, rows,
@@ -56,8 +61,8 @@ def append_kernel(
     )  # fmt: skip
     v = tl.load(V + b * v_b + h * v_h + rows[:, None] * v_m + dims[None, :], mask=inside, other=0.0)
     tl.store(
-        RingK + b * rk_b + h * rk_h + slots[:, None] * rk_r + dims[None, :],
+        RingK + p * rk_p + h * rk_h + slots[:, None] * rk_r + dims[None, :],
         k.to(RingK.dtype.element_ty),
         mask=inside,
     )
-    tl.store(RingV + b * rv_b + h * rv_h + slots[:, None] * rv_r + dims[None, :], v, mask=inside)
+    tl.store(RingV + p * rv_p + h * rv_h + slots[:, None] * rv_r + dims[None, :], v, mask=inside)

@@ -149,13 +149,13 @@ def _audio() -> Check:
 
 def card_checks() -> Iterator[Check]:
     """What there is for many sessions on one card, what they would run on, and why."""
-    from diegetic.slots.card import card_facts, why_no_cuda
+    from diegetic.slots.card import card_facts, kernels_of_streams, why_no_cuda
 
     for fact in card_facts():
         yield Check(fact.name, "good" if fact.use else "optional", fact.finding, fact.remedy)
     if why_no_cuda() is None:
-        finding = "on the GPU, in batches, by torch's own attention in CUDA graphs, bfloat16"
-        yield Check("many sessions", "good", finding)
+        finding = "on the GPU, in batches, in CUDA graphs, bfloat16"
+        yield Check("many sessions", "good", f"{finding}; {kernels_of_streams()}")
     else:
         finding = "on the processor, by ONNX Runtime, one chunk after another"
         yield Check("many sessions", "optional", finding)

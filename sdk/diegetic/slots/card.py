@@ -79,8 +79,26 @@ def _card(device: "torch.device") -> Fact:
     return Fact("GPU", True, finding)
 
 
+def kernels_of_streams() -> str:
+    """What the transformer of many sessions would run on, on the card that is current, and why."""
+    import torch
+
+    from diegetic.config import StreamConfig
+    from diegetic.slots.transformer.kernels import choose_kernels
+    from diegetic.slots.work import MOST_SESSIONS
+
+    device = torch.device("cuda", torch.cuda.current_device())
+    one, many = (
+        choose_kernels("auto", StreamConfig(), sessions, device, torch.bfloat16)
+        for sessions in (1, MOST_SESSIONS)
+    )
+    if one.impl == many.impl:
+        return many.description
+    return f"1 session: {one.description}; {MOST_SESSIONS} sessions: {many.description}"
+
+
 def _kernels(device: "torch.device") -> list[Fact]:
-    """Which attention runs on `device`; streams take torch's own, which a graph replays."""
+    """What there is for our own kernels on `device`."""
     import torch
 
     from diegetic_kernels.choice import table, why_no_flash, why_no_triton

@@ -9,6 +9,7 @@ hold them. See `diegetic.slots.lanes`.
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,43 +17,16 @@ from torch import Tensor
 from diegetic.config import LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
 from diegetic.flow import Solver
 from diegetic.model.decoder import Decoder
-from diegetic.model.dit import BLOCKS, HEAD_DIM, HEADS, HIDDEN, TOKENS, WIDTH, DiT
+from diegetic.model.dit import BLOCKS, HIDDEN, TOKENS, WIDTH, DiT
 from diegetic.slots.pages import BLANK, SCRAP
 from diegetic.slots.sound import BatchSound, SoundState, silence
-from diegetic.slots.transformer import BatchTransformer, Seen, whole_tiles
+from diegetic.slots.transformer.base import BatchTransformer, Pages, Sight
+from diegetic.slots.transformer.fused import FusedTransformer
+from diegetic.slots.transformer.kernels import Kernels
+from diegetic.slots.transformer.plain import TorchTransformer, whole_tiles
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
 
 NOISE = LATENT_DIM + 2 * SAMPLES_PER_LATENT  # numbers in a row of `position_noise`
-
-
-@dataclass(frozen=True)
-class StatePages:
-    """The state of a stream, a page each; P pages.
-
-    Attributes:
-        prefix: keys, not rotated, and values, (P, BLOCKS, 2, ring, WIDTH).
-        bias: (P, ring), 0 where there is a latent.
-        sound: of decoder and synthesis.
-    """
-
-    prefix: Tensor
-    bias: Tensor
-    sound: SoundState
-
-
-@dataclass(frozen=True)
-class SaidPages:
-    """What was said, as cross-attention sees it, a page each; N is TOKENS, to whole tiles.
-
-    Attributes:
-        tokens: keys and values, (P, BLOCKS, 2, N, WIDTH).
-        bias: (P, N).
-        summary: (P, WIDTH) float32.
-    """
-
-    tokens: Tensor
-    bias: Tensor
-    summary: Tensor
 
 
 @dataclass(frozen=True)
@@ -129,6 +103,7 @@ class ChunkMaker:
         said: pages of what was said.
         device: where all is.
         dtype: of weights, keys and values.
+        kernels: that the transformer runs on.
     """
 
     def __init__(
@@ -141,41 +116,43 @@ class ChunkMaker:
         said: int,
         device: torch.device,
         dtype: torch.dtype,
+        kernels: Kernels,
     ) -> None:
-        ring = config.prefix_latents
+        ring, chunk = config.prefix_latents, config.chunk_latents
         self.config = config
         self._device = device
         self._hop = config.hop_latents
-        self._ages = torch.arange(ring, 0, -1, device=device)  # of the prefix, 1 is the newest
-        self._transformer = BatchTransformer(dit, ring, config.chunk_latents, device, dtype)
-        self._sound = BatchSound(decoder, self._hop, config.chunk_latents, device, dtype)
+        self._sound = BatchSound(decoder, self._hop, chunk, device, dtype)
         self._conditioning = dit.conditioning.to(device)
-        quiet = silence(states, device)
-        self._states = StatePages(
-            torch.zeros(states, BLOCKS, 2, ring, WIDTH, dtype=dtype, device=device),
-            torch.full((states, ring), HIDDEN, device=device),
-            quiet,
-        )
         tokens = whole_tiles(TOKENS, device)
-        self._said = SaidPages(
+        self._pages = Pages(
+            torch.zeros(states, BLOCKS, 2, ring, WIDTH, dtype=dtype, device=device),
             torch.zeros(said, BLOCKS, 2, tokens, WIDTH, dtype=dtype, device=device),
             torch.full((said, tokens), HIDDEN, dtype=dtype, device=device),
-            torch.zeros(said, WIDTH, device=device),
         )
+        # Of each state also how many latents its prefix has, and where decoder and synthesis are;
+        # of what was said its gist.
+        self._lengths = torch.zeros(states, dtype=torch.int64, device=device)
+        self._sounds = silence(states, device)
+        self._summary = torch.zeros(said, WIDTH, device=device)
+        self._transformer: BatchTransformer[Any]
+        if kernels.impl == "torch":
+            self._transformer = TorchTransformer(dit, self._pages, chunk, dtype)
+        else:
+            self._transformer = FusedTransformer(dit, self._pages, chunk, dtype, kernels)
         self._moments: dict[Solver, Tensor] = {}
         with torch.no_grad():
             nothing = said_inputs(1, device)
             self.say(replace(nothing, write=torch.full_like(nothing.write, BLANK)))
-            self._nothing = self._seen(torch.tensor([BLANK], device=device))
             clean = self._transformer.moments((0.0,))
             plain = torch.ones(1, device=device)
-            summary = self._said.summary[:1].clone()
+            summary = self._summary[BLANK : BLANK + 1].clone()
             self._clean = self._transformer.steering(clean, plain, summary)[0]
 
     @property
     def page_bytes(self) -> int:
         """Memory of one page of state."""
-        pages = (self._states.prefix, self._states.bias, *vars(self._states.sound).values())
+        pages = (self._pages.prefix, self._lengths, *vars(self._sounds).values())
         return sum(page[0].nbytes for page in pages)
 
     def prepare(self, solver: Solver) -> None:
@@ -189,7 +166,7 @@ class ChunkMaker:
         keys, values, bias, summary = self._conditioning(
             inputs.words, inputs.frames, inputs.values, inputs.times, inputs.present
         )
-        pages, count = self._said, keys.shape[3]
+        pages, count = self._pages, keys.shape[3]
         both = torch.stack((keys, values), 2).transpose(3, 4).flatten(4)
         tokens = pages.tokens.new_zeros(keys.shape[0], *pages.tokens.shape[1:])
         tokens[:, :, :, :count] = both
@@ -197,60 +174,33 @@ class ChunkMaker:
         hidden[:, :count] = bias
         pages.tokens.index_copy_(0, inputs.write, tokens)
         pages.bias.index_copy_(0, inputs.write, hidden)
-        pages.summary.index_copy_(0, inputs.write, summary)
+        self._summary.index_copy_(0, inputs.write, summary)
 
     @torch.no_grad()
     def make(self, inputs: ChunkInputs, solver: Solver) -> Tensor:
         """Samples of the next chunks, (B, chunk samples, 2); the states after them are written."""
-        state = self._load(inputs.read)
-        forgotten = self._ages > inputs.recalled[:, None]
-        state = replace(state, bias=state.bias.masked_fill(forgotten, HIDDEN))
         transformer = self._transformer
-        keys, values, hidden = transformer.past(state.prefix, state.bias)
-        layers = self._layers(keys, values, transformer.unhide(hidden, self.config.chunk_latents))
-        cross = self._seen(inputs.said)
-        summary = self._said.summary.index_select(0, inputs.said)
+        length = torch.minimum(self._lengths.index_select(0, inputs.read), inputs.recalled)
+        look = transformer.look(Sight(inputs.read, length, inputs.said))
+        summary = self._summary.index_select(0, inputs.said)
         steering = transformer.steering(self._moments[solver], inputs.guidance, summary)
         x = inputs.noise[:, 1:, :LATENT_DIM]
         before: Tensor | None = None
         steps = zip(solver.times, solver.times[1:], solver.factors, steering, strict=False)
         for t, after, factor, steer in steps:
-            now = transformer.evaluate(x, steer, layers, cross)
+            now = transformer.evaluate(x, steer, look)
             slope = now if before is None else now + factor * (now - before)
             x = x + (after - t) * slope
             before = now
-        clean = x[:, : self._hop]
-        layers = self._layers(keys, values, transformer.unhide(hidden, self._hop))
-        kept = transformer.keep(clean, self._clean, layers, self._nothing)
-        samples, sound = self._sound.decode(x, inputs.noise, state.sound)
-        joined = torch.cat((state.prefix[:, :, :, self._hop :], kept), 3)
-        seen = torch.nn.functional.pad(state.bias[:, self._hop :], (0, self._hop))
-        self._store(inputs.write, StatePages(joined, seen, sound))
+        transformer.keep(x[:, : self._hop], self._clean, look, inputs.write)
+        longer = (length + self._hop).clamp(max=self.config.prefix_latents)
+        self._lengths.index_copy_(0, inputs.write, longer)
+        samples, sound = self._sound.decode(x, inputs.noise, self._sound_of(inputs.read))
+        for field in fields(sound):
+            whole: Tensor = getattr(self._sounds, field.name)
+            whole.index_copy_(0, inputs.write, getattr(sound, field.name))
         return samples
 
-    def _load(self, pages: Tensor) -> StatePages:
-        def rows(whole: Tensor) -> Tensor:
-            return whole.index_select(0, pages)
-
-        sound = self._states.sound
-        return StatePages(
-            rows(self._states.prefix),
-            rows(self._states.bias),
-            SoundState(*(rows(getattr(sound, field.name)) for field in fields(sound))),
-        )
-
-    def _store(self, pages: Tensor, state: StatePages) -> None:
-        self._states.prefix.index_copy_(0, pages, state.prefix)
-        self._states.bias.index_copy_(0, pages, state.bias)
-        for field in fields(state.sound):
-            whole: Tensor = getattr(self._states.sound, field.name)
-            whole.index_copy_(0, pages, getattr(state.sound, field.name))
-
-    def _seen(self, pages: Tensor) -> list[Seen]:
-        """What was said, a block each."""
-        tokens = torch.unflatten(self._said.tokens.index_select(0, pages), 4, (HEADS, HEAD_DIM))
-        bias = self._said.bias.index_select(0, pages)[:, None, None]
-        return [Seen(tokens[:, k, 0], tokens[:, k, 1], bias) for k in range(BLOCKS)]
-
-    def _layers(self, keys: Tensor, values: Tensor, bias: Tensor) -> list[Seen]:
-        return [Seen(keys[:, k], values[:, k], bias) for k in range(BLOCKS)]
+    def _sound_of(self, pages: Tensor) -> SoundState:
+        names = (field.name for field in fields(self._sounds))
+        return SoundState(*(getattr(self._sounds, name).index_select(0, pages) for name in names))

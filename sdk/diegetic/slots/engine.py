@@ -31,6 +31,7 @@ from diegetic.slots.chunk import ChunkMaker
 from diegetic.slots.lanes import Lanes, buckets_for
 from diegetic.slots.noise import NoiseAhead
 from diegetic.slots.pages import BLANK, SCRAP, Page, PagePool
+from diegetic.slots.transformer.kernels import Wanted, choose_kernels
 from diegetic.slots.work import MOST_SESSIONS, Made, Progress, Work
 from diegetic.snapshot import MAX_GUIDANCE, MIN_GUIDANCE, Conditioning, null_conditioning
 from diegetic.torch_backend import load_modules
@@ -86,6 +87,8 @@ class SlotEngine:
         device: "cpu", "cuda" or "cuda:N".
         dtype: of weights, keys and values; `auto` is bfloat16 on a GPU and float32 elsewhere.
         graphs: hold chunks in CUDA graphs, one a bucket; the CPU has none.
+        kernels: that the transformer runs on, for as long as the engine lives; `auto` is what the
+            card's table says.
         progress: is told of the warm-up, which is over when the engine is made.
 
     Raises:
@@ -104,6 +107,7 @@ class SlotEngine:
         device: str = "cpu",
         dtype: DType = "auto",
         graphs: bool = True,
+        kernels: Wanted = "auto",
         progress: Progress | None = None,
     ) -> None:
         self.config = StreamConfig() if config is None else config
@@ -127,6 +131,9 @@ class SlotEngine:
         self.nfe = next(iter(self._solvers))
         self.sessions = sessions
         self.buckets = buckets_for(sessions)
+        most = self.buckets[-1]
+        self.kernels = choose_kernels(kernels, self.config, most, self.device, self.dtype)
+        log.info("the transformer runs on %s", self.kernels.description)
         self.stages_ms: dict[str, float] = {}
         self.costs: dict[tuple[int, int], float] = {}
         self._lock = threading.Lock()
@@ -244,6 +251,7 @@ class SlotEngine:
             said=self._texts.size,
             device=self.device,
             dtype=self.dtype,
+            kernels=self.kernels,
         )
         most = self.buckets[-1]
         self._lanes = Lanes(self._maker, self.config, most, self.device, graphs and self._on_gpu)

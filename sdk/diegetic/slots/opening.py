@@ -117,7 +117,8 @@ def _on_card(wish: Wish, progress: Progress | None) -> Opened:
         log.info("the warm-up failed", exc_info=True)
         raise _CardError(f"{name} fails at the warm-up: {first_sentence(error)}") from error
     kind = str(engine.dtype).removeprefix("torch.")
-    return Opened(engine, f"{name}, {kind}, all that is due in one batch, nfe {engine.nfe}")
+    how = f"{engine.kernels.description}, all that is due in one batch, nfe {engine.nfe}"
+    return Opened(engine, f"{name}, {kind}, {how}")
 
 
 def _on_processor(wish: Wish, why: str, progress: Progress | None) -> Opened:
