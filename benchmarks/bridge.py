@@ -1,12 +1,13 @@
 """What the bridge promises, held against real servers over real sockets, each a process of its own.
 
-    python benchmarks/bridge.py [--only fuzz,events,frames,kill,crowd] [--json FILE]
+    python benchmarks/bridge.py [--only fuzz,events,cold,frames,kill,crowd] [--json FILE]
                                 [--count 1000000] [--settle 100000] [--seed 0]
                         [--seconds 60] [--rate 10000]
 
 fuzz    COUNT mutated and random messages, half at `diegetic serve`, half at a server that lets
         everyone in, after SETTLE at each until memory counts; a good client plays beside them
 events  RATE events a second for SECONDS at a real session, through a wire that is cut three times
+cold    RATE events a second for SECONDS at a real session that has no takes of them yet
 frames  60 Hz for SECONDS at a real session whose generator is held up for 200 ms at each chunk
 kill    kill -9 of `diegetic serve` under a game that plays, five times, started again at once
 crowd   49 good clients and a hostile one for SECONDS at a server that lets everyone in
@@ -26,12 +27,12 @@ from rich.console import Console
 
 from bridge_figures import Figure, as_json, table
 from bridge_process import load
-from bridge_rows import crowd, events, frames, fuzz, kill
+from bridge_rows import cold, crowd, events, frames, fuzz, kill
 from diegetic.report import machine
 
 KILLS = 5
 WIDTH = 130  # of the table, where nobody looks at it in a terminal
-ROWS = ("fuzz", "events", "frames", "kill", "crowd")
+ROWS = ("fuzz", "events", "cold", "frames", "kill", "crowd")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -41,6 +42,7 @@ def main(words: list[str] | None = None) -> int:
     rows: dict[str, Callable[[], list[Figure]]] = {
         "fuzz": lambda: fuzz(arguments.count, arguments.seed, arguments.settle),
         "events": lambda: events(arguments.seconds, arguments.rate),
+        "cold": lambda: cold(arguments.seconds, arguments.rate),
         "frames": lambda: frames(arguments.seconds),
         "kill": lambda: kill(KILLS),
         "crowd": lambda: crowd(arguments.seconds, arguments.seed),

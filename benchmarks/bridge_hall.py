@@ -33,7 +33,7 @@ class Hall:
         pass
 
     on_prompt = on_layers = on_parameter = on_switch = on_bus = _pass
-    on_push_snapshot = on_pop_snapshot = on_listener = _pass
+    on_push_snapshot = on_pop_snapshot = on_loudness = on_listener = _pass
 
     def on_event(self, message: Event, at: float) -> None:
         """Count it, if a good client said it."""

@@ -50,16 +50,18 @@ class Looker:
     """A conditioner that notes what it is shown, and then takes `stall` seconds more."""
 
     def __init__(self, conditioner: Callable[[Snapshot], Conditioning], stall: float) -> None:
-        self.ages_ms: list[float] = []
+        self.looks: list[tuple[float, float | None]] = []  # when, and when its frame was shown
         self.events: set[str] = set()
         self._conditioner = conditioner
         self._stall = stall
 
     def __call__(self, snapshot: Snapshot) -> Conditioning:
-        """Note the newest frame's age and the events, then do as others do."""
+        """Note the newest frame and the events, then do as others do."""
+        stamp = None
         if snapshot.frames:
             shown = np.ascontiguousarray(snapshot.frames[-1].pixels).reshape(-1)[:8]
-            self.ages_ms.append(1000 * (time.monotonic() - float(shown.view(np.float64)[0])))
+            stamp = float(shown.view(np.float64)[0])
+        self.looks.append((time.monotonic(), stamp))
         self.events.update(event.name for event in snapshot.events)
         time.sleep(self._stall)
         return self._conditioner(snapshot)
@@ -96,12 +98,13 @@ def main() -> None:
             "different": len(set(notes.events)),
             "disorder": disorder(notes.events),
             "seen": len(looker.events),
-            "ages_ms": looker.ages_ms,
+            "looks": looker.looks,
             "underruns": status["underruns"],
             "rtf_p95": status["rtf_p95"],
             "missed": status["events_missed"],
-            "stolen": server.sink.mix_counts.stolen if server.sink else 0,
-            "refused": server.sink.mix_counts.refused if server.sink else 0,
+            "fates": status["fates"],
+            "stolen": status["voices_stolen"],
+            "refused": status["voices_refused"],
         }
     print(json.dumps(found), flush=True)
 

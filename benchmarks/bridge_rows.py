@@ -1,7 +1,9 @@
 """The rows of the bridge's benchmark: each starts its processes, and returns its figures."""
 
 import contextlib
+import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ CUTS = 3
 STALL = 0.2  # s
 WELL = 5.0  # s of play between two kills
 ANSWER_MS = 50.0  # later than that, a pong is no good for a game
+FRESH_MS = 25.0  # older than that, a frame is no longer what the player sees
 LOOKS = 50  # at a server's memory
 FLAT = f"<= {100 * GROWTH:g}"
 SERVED, HALL = "diegetic serve", "all let in"
@@ -93,16 +96,45 @@ def events(seconds: float, rate: int) -> list[Figure]:
         one("events", "posted", told["posted"]),
         one("events", "posted a second", told["rate"], f">= {0.99 * rate:g}"),
         one("events", "reconnects", told["reconnects"], f">= {CUTS}"),
-        one("events", "lost", told["posted"] - heard["different"], "== 0"),
-        one("events", "given up by the client", told["given_up"], "== 0"),
-        one("events", "doubled", heard["heard"] - heard["different"], "== 0"),
-        one("events", "out of order for their object", heard["disorder"], "== 0"),
-        one("events", "the most that waited for an acknowledgement", told["most"]),
-        one("events", "no take was ready for", heard["missed"]),
-        one("events", "voices that gave way at the mixer's limit", heard["stolen"]),
-        one("events", "voices that the mixer refused", heard["refused"], "== 0"),
-        one("events", "the session's compute time per audio time, p95", heard["rtf_p95"]),
-        one("events", "underruns", heard["underruns"]),
+        *_accounted("events", told, heard),
+    ]
+
+
+def cold(seconds: float, rate: int) -> list[Figure]:
+    """Events from the first moment on, when no take of any is ready."""
+    with Program(HERE / "bridge_listener.py") as server:
+        command = ("pour", server.hear(), seconds, "--rate", rate, "--cold")
+        with Program(HERE / "bridge_game.py", *command) as game:
+            game.hear()
+            told = game.hear()
+            game.wait()
+        heard = server.let_go()
+    return [
+        one("cold", "posted", told["posted"]),
+        one("cold", "errors told to the game", told["errors"], "== 0"),
+        *_accounted("cold", told, heard),
+    ]
+
+
+def _accounted(row: str, told: dict[str, Any], heard: dict[str, Any]) -> list[Figure]:
+    """Return what became of the events that were posted."""
+    fates = heard["fates"]
+    return [
+        one(row, "lost", told["posted"] - heard["different"], "== 0"),
+        one(row, "given up by the client", told["given_up"], "== 0"),
+        one(row, "doubled", heard["heard"] - heard["different"], "== 0"),
+        one(row, "out of order for their object", heard["disorder"], "== 0"),
+        one(row, "the most that waited for an acknowledgement", told["most"]),
+        one(row, "heard by a take of their own", fates["own"]),
+        one(row, "by the nearest take", fates["nearest"]),
+        one(row, "left to the bed", fates["bed"]),
+        one(row, "over what the bed can make", fates["over"]),
+        one(row, "refused", fates["refused"], "== 0"),
+        one(row, "came, and not accounted for", heard["different"] - sum(fates.values()), "== 0"),
+        one(row, "voices that gave way at the mixer's limit", heard["stolen"]),
+        one(row, "voices that the mixer refused", heard["refused"], "== 0"),
+        one(row, "the session's compute time per audio time, p95", heard["rtf_p95"]),
+        one(row, "underruns", heard["underruns"]),
     ]
 
 
@@ -113,12 +145,32 @@ def frames(seconds: float) -> list[Figure]:
             shown = game.hear()
             game.wait()
         seen = server.let_go()
+    ages = ages_ms(seen["looks"], shown["first"], shown["last"])
     return [
         one("frames", "shown", shown["frames"]),
-        one("frames", "used", len(seen["ages_ms"])),
-        spread("frames", "age of the frame used, ms", seen["ages_ms"], "p99 <= 25"),
+        one("frames", "looks while frames were shown", len(ages)),
+        one("frames", "looks before and after, left out", len(seen["looks"]) - len(ages)),
+        spread("frames", "age of the frame used, ms", ages, f"p99 <= {FRESH_MS:g}"),
         one("frames", "events posted", shown["events"]),
         one("frames", "events not seen by the generator", shown["events"] - seen["seen"], "== 0"),
+    ]
+
+
+def ages_ms(looks: Sequence[tuple[float, float | None]], first: float, last: float) -> list[float]:
+    """Return how old the newest frame was at each look at which there was a fresh one to be had.
+
+    That is from `FRESH_MS` after the first one until `last`, when the last one was shown: later
+    there is none that could be newer. A look without a frame counts as one of endless age.
+
+    Args:
+        looks: when, and when the frame that was seen was shown; monotonic s.
+        first: when the first frame was shown.
+        last: when the last one was.
+    """
+    return [
+        math.inf if shown is None else 1000 * (moment - shown)
+        for moment, shown in looks
+        if first + FRESH_MS / 1000 <= moment <= last
     ]
 
 
@@ -128,6 +180,7 @@ def kill(times: int) -> list[Figure]:
     killed: list[float] = []
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(endpoint))
+        mute = stack.enter_context(Program(HERE / "bridge_game.py", "mute"))
         game = stack.enter_context(Program(HERE / "bridge_game.py", "play", endpoint))
         game.hear()
         for _ in range(times):
@@ -139,28 +192,34 @@ def kill(times: int) -> list[Figure]:
                 pass
         time.sleep(WELL)
         story = game.let_go(until=dict)
-    return tell(story, killed)
+        return tell(story, killed, mute.let_go(until=list))
 
 
-def tell(story: dict[str, Any], killed: list[float]) -> list[Figure]:
+def tell(
+    story: dict[str, Any], killed: list[float], mute: list[tuple[float, float, float]]
+) -> list[Figure]:
     """Tell outages, each from a kill to the sound's return, from the time when all was well.
 
-    `story` is what the game `play` says at its end; `killed` are monotonic seconds.
+    `story` is what the game `play` says at its end, `mute` what the game without a client does,
+    which shows how much of it is the machine's: another server that starts takes its cores.
+    `killed` are monotonic seconds.
     """
-    ticks = np.array(story["ticks"])
-    moments = ticks[:, 0]
     back = [_first(story["heard"], moment) for moment in killed]
     opened = [_first(story["welcomes"], moment) for moment in killed]
-    out = np.zeros(len(ticks), bool)
-    for begin, end in zip(killed, back, strict=True):
-        out |= (moments >= begin) & (moments <= end)
-    well, away = ticks[(moments > story["heard"][0] + 1.0) & ~out], ticks[out]
+    from_when = story["heard"][0] + 1.0
+    outages = list(zip(killed, back, strict=True))
+    well, away = _split(story["ticks"], from_when, outages)
+    well_mute, away_mute = _split(mute, from_when, outages)
     return [
         one("kill", "times killed", len(killed)),
-        spread("kill", "the game's calls while all is well, ms", well[:, 1].tolist()),
-        spread("kill", "the game's calls without a server, ms", away[:, 1].tolist(), "p99 <= 1"),
-        spread("kill", "from tick to tick while all is well, ms", well[:, 2].tolist()),
-        spread("kill", "from tick to tick without a server, ms", away[:, 2].tolist()),
+        spread("kill", "the game's calls while all is well, ms", well[1]),
+        spread("kill", "the game's calls without a server, ms", away[1], "p99 <= 1"),
+        spread("kill", "as much work without a client, all is well, ms", well_mute[1]),
+        spread("kill", "as much work without a client, without a server, ms", away_mute[1]),
+        spread("kill", "from tick to tick while all is well, ms", well[2]),
+        spread("kill", "from tick to tick without a server, ms", away[2]),
+        spread("kill", "the same without a client, all is well, ms", well_mute[2]),
+        spread("kill", "the same without a client, without a server, ms", away_mute[2]),
         spread("kill", "from the kill to a session, s", _since(killed, opened)),
         spread("kill", "from the kill to sound, s", _since(killed, back), "max <= 2"),
     ]
@@ -209,6 +268,18 @@ def _fared(row: str, who: str, peers: list[dict[str, Any]]) -> list[Figure]:
 
 def _sum(peers: list[dict[str, Any]], name: str) -> int:
     return sum(peer[name] for peer in peers)
+
+
+def _split(
+    ticks: list[tuple[float, float, float]], since: float, outages: list[tuple[float, float]]
+) -> tuple[list[list[float]], list[list[float]]]:
+    """Return the columns of ticks later than `since` and outside `outages`; those within."""
+    table = np.array(ticks)
+    moments = table[:, 0]
+    out = np.zeros(len(table), bool)
+    for begin, end in outages:
+        out |= (moments >= begin) & (moments <= end)
+    return table[(moments > since) & ~out].T.tolist(), table[out].T.tolist()
 
 
 def _first(moments: list[float], after: float) -> float:

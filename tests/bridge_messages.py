@@ -31,6 +31,7 @@ BUS = {"type": "bus", "name": "music", "gain_db": -6, "mute": False, "fade": 0.5
 PUSH = {"type": "push_snapshot", "name": "indoors", "fade": 0.5, "time": 11.0}
 POP = PUSH | {"type": "pop_snapshot"}
 LISTENER = {"type": "listener", "position": [1, 2, 3], "forward": [0, 0, -2], "time": 11.0}
+LOUDNESS = {"type": "loudness", "lufs": -18, "time": 11.0}
 DEEP = b"\x91" * 100_000
 
 
@@ -182,6 +183,10 @@ BAD: dict[str, tuple[bytes, str, str, str]] = {
     "bus of nan gain": (pack(BUS | {"gain_db": math.nan}), "invalid", "gain_db", "got nan"),
     "half muted": (pack(BUS | {"mute": 0.5}), "invalid", "mute", "bool"),
     "endless fade": (pack(BUS | {"fade": 1e9}), "invalid", "fade", "60"),
+    "loudness of nan": (pack(LOUDNESS | {"lufs": math.nan}), "invalid", "lufs", "float"),
+    "loudness above all": (pack(LOUDNESS | {"lufs": 5}), "invalid", "lufs", "float"),
+    "loudness of nothing": (pack(LOUDNESS | {"lufs": -200}), "invalid", "lufs", "float"),
+    "loudness in words": (pack(LOUDNESS | {"lufs": "loud"}), "invalid", "lufs", "float"),
     "undeclared snapshot pushed": (pack(PUSH | {"name": "sea"}), "undeclared", "name", "indoors"),
     "undeclared snapshot popped": (pack(POP | {"name": "sea"}), "undeclared", "name", "indoors"),
     "listener nowhere": (pack({"type": "listener", "time": 1.0}), "invalid", "position", "none"),

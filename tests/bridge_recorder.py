@@ -52,7 +52,7 @@ class Recorder:
             self.changed.notify_all()
 
     on_prompt = on_layers = on_parameter = on_switch = on_event = _hear
-    on_bus = on_push_snapshot = on_pop_snapshot = on_listener = _hear
+    on_bus = on_push_snapshot = on_pop_snapshot = on_loudness = on_listener = _hear
 
     def on_frame(self, message: Frame, at: float) -> None:
         self.frame_waits.set()

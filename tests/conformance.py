@@ -26,6 +26,7 @@ from diegetic_bridge import (
     Hello,
     Layers,
     Listener,
+    Loudness,
     Parameter,
     ParameterSpec,
     PcmSpec,
@@ -102,6 +103,7 @@ EXPECTED = Log(
     states={
         "bus voices": Bus("voices", 0.0, gain_db=-6.0, fade=0.5),
         "layers": Layers(["ambience"], 0.0),
+        "loudness": Loudness(0.0, -18.0),
         "listener": Listener((1.0, 2.0, 3.0), 0.0),
         "parameter threat": Parameter("threat", 1.0, 0.0),
         "prompt": Prompt("rain", 0.0, weight=3.0, blend={"wind": 1.0}, ramp=2.0),

@@ -82,9 +82,11 @@ def main(endpoint: str) -> None:
         client.set_bus("voices", gain_db=-6, fade=0.5)
         client.push_snapshot("pause", fade=0.1)
         client.pop_snapshot("pause")
+        client.set_loudness(-18)
         client.set_listener((1, 2, 3))
         client.set_prompt({"rain": 3, "wind": 1}, ramp=2)
         game.wait("all events to arrive", lambda: len(game.acked) == EVENTS)
+        client.wait_for_bank(PATIENCE)
         game.wait("20 pieces of sound", lambda: game.heard > 20 * PCM.frames)
         report = {
             "acked": len(game.acked),

@@ -17,6 +17,7 @@ from diegetic_bridge import (
     Frame,
     Hello,
     Listener,
+    Loudness,
     Parameter,
     ParameterSpec,
     Prompt,
@@ -61,6 +62,7 @@ def full_tape(path: Path) -> Path:
         (0.7, Event(1, "shot", 0.7)),
         (0.9, Switch("surface", "stone", 0.9)),
         (1.0, Bus("beds", 1.0, gain_db=-6.0)),
+        (1.05, Loudness(1.05, -30.0)),
         (1.1, Listener((0.0, 1.0, 0.0), 1.1)),
         (1.42, Prompt("storm", 1.42, blend={"wind": 0.5}, ramp=0.2)),
     )

@@ -21,6 +21,7 @@ from bridge_messages import (
     HELLO,
     LAYERS,
     LISTENER,
+    LOUDNESS,
     PARAMETER,
     POP,
     PROMPT,
@@ -165,7 +166,7 @@ def test_a_raw_msgpack_peer_can_play_a_whole_session(
     assert welcome["latency_ms"] == 80.0
     for message in (PROMPT, PARAMETER | {"value": 1}, SWITCH, FRAME | {"comment": "unknown key"}):
         client.say(pack(message))
-    for message in (BUS, PUSH, LISTENER, POP, BLEND, LAYERS):
+    for message in (BUS, PUSH, LOUDNESS, LISTENER, POP, BLEND, LAYERS):
         client.say(pack(message))
     client.say(pack(EVENT))
     assert client.hear("ack") == {"type": "ack", "events": [1]}
@@ -180,6 +181,7 @@ def test_a_raw_msgpack_peer_can_play_a_whole_session(
     assert handler.on_push_snapshot.call_args.args[0].name == "indoors"
     assert handler.on_pop_snapshot.call_args.args[0].name == "indoors"
     handler.on_push_snapshot.assert_called_once()
+    assert handler.on_loudness.call_args.args[0].lufs == -18.0
     assert handler.on_listener.call_args.args[0].position == (1.0, 2.0, 3.0)
     client.say(pack({"type": "ping", "time": 12.5}))
     assert client.hear("pong")["time"] == 12.5
@@ -188,8 +190,9 @@ def test_a_raw_msgpack_peer_can_play_a_whole_session(
         pass  # the one that is sent every second
     assert (status["underruns"], status["bank_ready"], status["bank_wanted"]) == (2, 7, 12)
     assert (status["events_late"], status["events_missed"]) == (3, 0)
-    kinds = ("layers", "parameters", "switches", "events", "buses", "listeners")
-    assert [status[kind] for kind in (*kinds, "prompts", "snapshots")] == [1] * 6 + [2] * 2
+    kinds = ("layers", "parameters", "switches", "events", "listeners")
+    twice = ("buses", "prompts", "snapshots")
+    assert [status[kind] for kind in (*kinds, *twice)] == [1] * 5 + [2] * 3
     assert (status["frames"], status["errors"], status["dropped"]) == (1, 0, 0)
     client.say(pack({"type": "bye", "time": 13.0}))
     client.say(pack(PROMPT))

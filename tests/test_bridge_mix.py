@@ -20,6 +20,7 @@ from diegetic_bridge import (
     EventSpec,
     Hello,
     Listener,
+    Loudness,
     Parameter,
     Ping,
     PopSnapshot,
@@ -95,6 +96,8 @@ def say_all(link: Link, now: float) -> list[ClientMessage]:
         (Bus("music", 11.0, -6.0, None, 0.5), "bus"),
         (PUSH, "push_snapshot"),
         (POP, "pop_snapshot"),
+        (Loudness(11.0, -18.0), "loudness"),
+        (Loudness(11.0), "loudness"),
         (Listener((1.0, 2.0, 3.0), 11.0), "listener"),
     ],
 )
@@ -172,11 +175,12 @@ def test_a_listener_that_is_taken_has_a_right_hand(
 
 def test_what_the_mix_is_told_is_handed_on_and_counted() -> None:
     connection = opened()
-    for message in (Bus("music", 11.0, -6.0), PUSH, Listener((0.0, 0.0, 0.0), 11.0), POP):
+    ears = Listener((0.0, 0.0, 0.0), 11.0)
+    for message in (Bus("music", 11.0, -6.0), PUSH, Loudness(11.0, -18.0), ears, POP):
         [effect] = feed(connection, message, 12.0)
         assert effect == Deliver(message, message.time + OFFSET)
     counts = connection.counts
-    assert (counts.buses, counts.snapshots, counts.listeners, counts.errors) == (1, 2, 1, 0)
+    assert (counts.buses, counts.snapshots, counts.listeners, counts.errors) == (2, 2, 1, 0)
 
 
 def test_a_snapshot_comes_in_once_and_goes_once() -> None:

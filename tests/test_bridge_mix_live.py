@@ -16,6 +16,7 @@ from diegetic_bridge import (
     Event,
     EventSpec,
     Listener,
+    Loudness,
     PopSnapshot,
     PushSnapshot,
     SnapshotSpec,
@@ -54,20 +55,23 @@ def test_what_a_game_declares_and_says_of_the_mix_arrives_in_order(
 ) -> None:
     client.set_bus("music", gain_db=-6, fade=0.5)
     client.set_bus("beds", mute=True)
+    client.set_loudness(np.float32(-18.5))
     client.push_snapshot("indoors", fade=0.25)
     client.set_listener(np.array([1, 2, 3], np.float32), forward=(1, 0, 0))
     client.post_event("footstep", -3, (4, 5, 6), 0.5, bus="music")
-    recorder.until(lambda: len(recorder.heard) == 5)
-    client.pop_snapshot("indoors")
     recorder.until(lambda: len(recorder.heard) == 6)
+    client.pop_snapshot("indoors")
+    recorder.until(lambda: len(recorder.heard) == 7)
     [(hello, _)] = recorder.opened
     assert hello.event_specs == [EventSpec("shot"), FOOTSTEP]
     assert (hello.buses, hello.snapshots) == (BUSES, SNAPSHOTS)
-    bus, beds, push, listener, event, pop = (message for message, _ in recorder.heard)
+    bus, beds, loudness, push, listener, event, pop = (message for message, _ in recorder.heard)
     assert isinstance(bus, Bus)
     assert (bus.name, bus.gain_db, bus.mute, bus.fade) == ("music", -6.0, None, 0.5)
     assert isinstance(beds, Bus)
     assert (beds.name, beds.gain_db, beds.mute, beds.fade) == ("beds", None, True, 0.0)
+    assert isinstance(loudness, Loudness)
+    assert loudness.lufs == -18.5
     assert isinstance(push, PushSnapshot)
     assert (push.name, push.fade) == ("indoors", 0.25)
     assert isinstance(listener, Listener)
@@ -78,7 +82,7 @@ def test_what_a_game_declares_and_says_of_the_mix_arrives_in_order(
     assert event.bus == "music"
     assert isinstance(pop, PopSnapshot)
     status = server.status
-    assert (status.buses, status.snapshots, status.listeners, status.errors) == (2, 2, 1, 0)
+    assert (status.buses, status.snapshots, status.listeners, status.errors) == (3, 2, 1, 0)
 
 
 def test_a_time_ahead_arrives_on_the_servers_clock(recorder: Recorder) -> None:
@@ -120,6 +124,10 @@ def test_wrong_arguments_come_out_of_poll_and_raise_nothing(
         (lambda: client.set_bus("music"), "gain_db"),
         (lambda: client.set_bus("music", gain_db=nan), "gain_db"),
         (lambda: client.set_bus("music", mute=2), "mute"),  # type: ignore[arg-type]
+        (lambda: client.set_loudness(nan), "lufs"),
+        (lambda: client.set_loudness(5), "lufs"),
+        (lambda: client.set_loudness(-200), "lufs"),
+        (lambda: client.set_loudness("loud"), "lufs"),  # type: ignore[arg-type]
         (lambda: client.push_snapshot("indoors", fade=-1), "fade"),
         (lambda: client.pop_snapshot(""), "name"),
         (lambda: client.set_listener(None), "position"),  # type: ignore[arg-type]
@@ -128,7 +136,7 @@ def test_wrong_arguments_come_out_of_poll_and_raise_nothing(
     ):
         wrong()
         assert [reply.field for reply in client.poll() if isinstance(reply, Error)] == [field]
-    assert client.stats.errors == 16
+    assert client.stats.errors == 20
     for undeclared, field in (
         (lambda: client.set_bus("tram", mute=True), "name"),
         (lambda: client.push_snapshot("sea"), "name"),
@@ -161,6 +169,10 @@ def test_a_wrong_declaration_is_told_before_the_game_begins(
         Client(**declared)  # type: ignore[arg-type]
 
 
+def loudnesses(recorder: Recorder) -> list[Loudness]:
+    return [message for message, _ in recorder.heard if isinstance(message, Loudness)]
+
+
 def test_a_restarted_server_hears_how_the_mix_stands() -> None:
     first, second = Recorder(), Recorder()
     server = BridgeServer(ANYWHERE, first).start()
@@ -169,7 +181,9 @@ def test_a_restarted_server_hears_how_the_mix_stands() -> None:
         client.set_bus("music", mute=True)
         client.push_snapshot("indoors")
         client.push_snapshot("pause")
-        first.until(lambda: len(first.heard) == 4)
+        client.set_loudness(-20)
+        client.set_loudness(None)
+        first.until(lambda: any(said.lufs is None for said in loudnesses(first)))
         server.close()
         until(lambda: not client.stats.connected)
         client.pop_snapshot("indoors")
@@ -178,13 +192,15 @@ def test_a_restarted_server_hears_how_the_mix_stands() -> None:
         with BridgeServer(server.endpoint, second):
             client.post_event("last")
             second.until(lambda: second.events() == ["last"])
-    gain, mute, pause, listener, _ = (message for message, _ in second.heard)
+    gain, mute, pause, loudness, listener, _ = (message for message, _ in second.heard)
     assert isinstance(gain, Bus)
     assert gain.gain_db == -6.0
     assert isinstance(mute, Bus)
     assert mute.mute is True
     assert isinstance(pause, PushSnapshot)
     assert pause.name == "pause"
+    assert isinstance(loudness, Loudness)
+    assert loudness.lufs is None
     assert isinstance(listener, Listener)
     assert listener.position == (2.0, 0.0, 0.0)
 

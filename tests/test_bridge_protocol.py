@@ -40,7 +40,7 @@ from diegetic_bridge.protocol import (
     Reply,
 )
 
-HELLO = Hello(1, 10.0, instance="first", parameters=[ParameterSpec("threat")])
+HELLO = Hello(1, 10.0, instance="first", parameters=[ParameterSpec("threat")], events=["shot"])
 WELCOME = Welcome(1, "session", 48_000, 80.0)
 
 
@@ -256,6 +256,23 @@ def test_hello_is_repeated_when_refused_or_unanswered() -> None:
     assert say_all(link, 2.0 + HELLO_AGAIN / 2) == []
     assert link.due() == 2.0 + HELLO_AGAIN
     assert len(say_all(link, 2.0 + HELLO_AGAIN)) == 1
+
+
+def test_a_bye_makes_sense_while_a_server_may_know_us() -> None:
+    link = Link(HELLO, 10.0)
+    known = [link.may_be_known]
+    link.connected(20.0)
+    known.append(link.may_be_known)
+    say_all(link, 20.0)
+    known.append(link.may_be_known)  # its welcome may be on the way
+    link.receive(Error("refused", "session", "one at a time"), 20.1)
+    known.append(link.may_be_known)
+    say_all(link, 23.0)
+    link.receive(WELCOME, 23.0)
+    known.append(link.may_be_known)
+    link.disconnected()
+    known.append(link.may_be_known)
+    assert known == [False, False, True, False, True, False]
 
 
 def test_states_coalesce_and_everything_keeps_its_order() -> None:

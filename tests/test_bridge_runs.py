@@ -21,6 +21,13 @@ from bridge_recorder import ANYWHERE, WAIT, Recorder, until
 from diegetic_bridge import BridgeServer, Client, Error
 from diegetic_bridge.messages import MAX_MESSAGE_BYTES, decode
 
+TROUBLES = (
+    "lost",
+    "given up by the client",
+    "doubled",
+    "out of order for their object",
+    "came, and not accounted for",
+)
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -74,15 +81,25 @@ def test_events_through_a_wire_that_is_cut(rows: ModuleType) -> None:
     found = values(rows.events(8.0, 200))
     assert found["posted"] == pytest.approx(1600, abs=100)
     assert found["reconnects"] >= 3
-    for trouble in ("lost", "given up by the client", "doubled", "out of order for their object"):
+    for trouble in TROUBLES:
+        assert found[trouble] == 0
+
+
+def test_events_before_any_take_of_them_is_ready(rows: ModuleType) -> None:
+    found = values(rows.cold(2.0, 4000))
+    assert found["posted"] == pytest.approx(8000, abs=500)
+    assert found["left to the bed"] > 0
+    assert found["over what the bed can make"] > 0
+    for trouble in (*TROUBLES, "errors told to the game", "refused"):
         assert found[trouble] == 0
 
 
 def test_frames_and_events_at_a_generator_that_is_held_up(rows: ModuleType) -> None:
     found = values(rows.frames(3.0))
     assert found["shown"] == 180
-    assert found["used"] > 3
-    assert found["age of the frame used, ms"]["p50"] > 0
+    assert found["looks while frames were shown"] > 3
+    assert found["looks before and after, left out"] > 0
+    assert 0 < found["age of the frame used, ms"]["p50"] < float("inf")
     assert found["events posted"] == 30
     assert found["events not seen by the generator"] == 0
 
@@ -94,6 +111,7 @@ def test_sound_comes_back_after_a_kill(rows: ModuleType) -> None:
     back = found["from the kill to sound, s"]["max"]
     assert found["from the kill to a session, s"]["max"] <= back < float("inf")
     assert found["the game's calls without a server, ms"]["p50"] > 0
+    assert found["as much work without a client, without a server, ms"]["p50"] > 0
 
 
 def test_a_crowd_with_one_hostile_client(rows: ModuleType) -> None:
@@ -120,18 +138,28 @@ def test_an_event_after_a_later_one_of_its_object_is_out_of_order() -> None:
     assert disorder(said) == 2
 
 
+def test_a_frame_has_an_age_while_there_are_newer_ones(rows: ModuleType) -> None:
+    looks = [(9.5, None), (10.01, None), (11.0, 10.9), (12.0, None), (13.0, 11.0), (14.1, 14.0)]
+    ages = rows.ages_ms(looks, 10.0, 14.05)
+    assert ages == pytest.approx([100.0, float("inf"), 2000.0])
+
+
 def test_an_outage_lasts_from_the_kill_to_the_sound(rows: ModuleType) -> None:
     story = {
         "ticks": [(second / 10, 9.0 if 30 <= second <= 45 else 1.0, 16.0) for second in range(100)],
         "heard": [0.5, 4.5],
         "welcomes": [0.2, 4.0],
     }
-    found = values(rows.tell(story, [3.0]))
+    mute = [(second / 10, 5.0 if 30 <= second <= 45 else 2.0, 17.0) for second in range(100)]
+    found = values(rows.tell(story, [3.0], mute))
     assert found["from the kill to a session, s"]["max"] == pytest.approx(1.0)
     assert found["from the kill to sound, s"]["max"] == pytest.approx(1.5)
     assert found["the game's calls without a server, ms"]["p50"] == 9.0
     assert found["the game's calls while all is well, ms"]["max"] == 1.0
-    silent = rows.tell(story, [3.0, 8.0])
+    assert found["as much work without a client, without a server, ms"]["p50"] == 5.0
+    assert found["as much work without a client, all is well, ms"]["max"] == 2.0
+    assert found["the same without a client, without a server, ms"]["max"] == 17.0
+    silent = rows.tell(story, [3.0, 8.0], mute)
     assert not next(figure for figure in silent if figure.what == "from the kill to sound, s").holds
 
 

@@ -28,7 +28,7 @@ from diegetic_bridge.messages import ClientMessage, decode_reply, encode
 from diegetic_bridge.protocol import MAX_ACKED, REMEMBERED_EVENTS, Connection
 from diegetic_bridge.wake import Waker
 
-HELLO = Hello(1, 10.0, instance="one")
+HELLO = Hello(1, 10.0, instance="one", events=["shot"])
 WELCOME = Welcome(1, "s", 48_000, 80.0)
 FRAME = Frame(1, 1, 20.0, bytes(3))
 

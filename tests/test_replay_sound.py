@@ -13,7 +13,7 @@ from diegetic import cli
 from diegetic.bank import EventSpec
 from diegetic.cli import shared
 from diegetic.config import RATE
-from diegetic.mixer.commands import SetBus, SetListener
+from diegetic.mixer.commands import SetBus, SetListener, SetMaster
 from diegetic.tape import play_tape, read_tape, render_tape
 from diegetic.world import Counters
 from diegetic_bridge import (
@@ -62,6 +62,7 @@ def test_a_tape_renders_what_a_session_that_is_told_the_same_reads(tmp_path: Pat
             (0.7, lambda: session.post_event("shot", at=0.7)),
             (0.9, lambda: session.set_switch("surface", "stone")),
             (1.0, lambda: session.mix(SetBus("beds", -6.0, None, 0.0))),
+            (1.05, lambda: session.mix(SetMaster(-30.0))),
             (1.1, lambda: session.mix(ears)),
             (1.42, lambda: session.set_prompt({"storm": 1.0, "wind": 0.5}, ramp=0.2)),
         ]
@@ -94,7 +95,7 @@ def test_a_cut_tape_is_rendered_up_to_the_cut_and_says_so(
     path.write_bytes(path.read_bytes()[:-60])
     assert cli.main(["replay", str(path), "-o", str(tmp_path / "cut.wav")]) == 0
     shown = capsys.readouterr().out
-    assert "test, 1.1 s, 7 messages; cut short, the rest is missing" in shown
+    assert "test, 1.1 s, 8 messages; cut short, the rest is missing" in shown
     cut, _ = soundfile.read(tmp_path / "cut.wav", dtype="float32")
     assert len(cut) == round(1.1 * RATE)
     assert np.array_equal(cut[:RATE], whole[:RATE])

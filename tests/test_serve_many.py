@@ -237,6 +237,7 @@ def test_the_log_tells_how_a_session_went(caplog: pytest.LogCaptureFixture) -> N
             line = in_one_line(many.server.sessions()[0])
             assert line.startswith("ViZDoom: ")
             assert "generate" in line
+            assert "0 events (own 0, nearest 0, bed 0, over 0, refused 0)" in line
         until(lambda: "has left: ViZDoom: " in caplog.text)
 
 

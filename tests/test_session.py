@@ -10,6 +10,7 @@ import pytest
 from bank_generator import ClickGenerator, event_conditioner
 from diegetic import DiegeticError, Session, StreamConfig
 from diegetic.bank import EventSpec
+from diegetic.cues import Fates
 from diegetic.mixer.commands import DeclareBus, PushSnapshot, SetBus
 from diegetic.mixer.limiter import DELAY
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot
@@ -165,6 +166,7 @@ def test_an_event_that_cannot_be_made_yet_is_left_to_the_bed() -> None:
         while not any(record.events for record in session.records()):
             stream.pass_time(0.005)
         assert session.bank.counters.missed == 1
+        assert session.fates == Fates(bed=1)
         session.stop(drain=False)
 
 

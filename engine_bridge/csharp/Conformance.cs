@@ -71,9 +71,11 @@ namespace Diegetic.Tests
             _client.SetBus("voices", gainDb: -6, fade: 0.5);
             _client.PushSnapshot("pause", 0.1);
             _client.PopSnapshot("pause");
+            _client.SetLoudness(-18);
             _client.SetListener(new Vec3(1, 2, 3));
             _client.SetPrompt(new Dictionary<string, double> { { "rain", 3 }, { "wind", 1 } }, ramp: 2);
             Wait("all events to arrive", () => _acked.Count == Events);
+            Wait("the bank", () => _client.Stats.BankReady);
             Wait("20 pieces of sound", () => _heard > 20 * PieceFrames);
             ClientStats stats = _client.Stats;
             Console.WriteLine(

@@ -126,6 +126,9 @@ namespace Diegetic.Tests
                     check.Directions(forward, up);
                     Messages.Listener(to, time, Point(from["position"]).Value, forward, up);
                     break;
+                case "loudness":
+                    Messages.Loudness(to, time, (double?)from["lufs"]);
+                    break;
                 case "ping":
                 case "bye":
                     Messages.Plain(to, time, (string)from["type"]);

@@ -237,6 +237,7 @@ namespace Diegetic.Tests
                 while (link.Take(0, ref message))
                 {
                 }
+                link.Posted("shot");
                 link.Receive(ack, 0);
             };
             Expect.Same(0L, Memory.PerCall(tick), "bytes");
@@ -244,7 +245,7 @@ namespace Diegetic.Tests
 
         private static Link Made()
         {
-            Link link = new Link(Ttl);
+            Link link = new Link(Ttl, new[] { "shot" });
             MsgPackWriter hello = new MsgPackWriter();
             int timeAt = Messages.Hello(hello, 0, new ClientOptions(), "", null);
             link.Introduce(hello, timeAt);

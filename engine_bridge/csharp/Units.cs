@@ -10,6 +10,7 @@ namespace Diegetic.Tests
         {
             List<Action> all = new List<Action>();
             all.AddRange(LinkUnits.All);
+            all.AddRange(BankUnits.All);
             all.AddRange(PcmUnits.All);
             all.AddRange(WireUnits.All);
             all.AddRange(SocketUnits.All);

@@ -108,6 +108,9 @@ namespace Diegetic.Tests
                 Tells(client, "fade", c => c.SetBus("a", mute: true, fade: 61));
                 Tells(client, "name", c => c.PushSnapshot(""));
                 Tells(client, "fade", c => c.PopSnapshot("a", double.PositiveInfinity));
+                Tells(client, "lufs", c => c.SetLoudness(double.NaN));
+                Tells(client, "lufs", c => c.SetLoudness(5));
+                Tells(client, "lufs", c => c.SetLoudness(-200));
                 Tells(client, "forward", c => c.SetListener(none, none, ahead));
                 Tells(client, "up", c => c.SetListener(none, ahead, ahead));
                 Tells(client, "pixels", c => c.PushFrame(null, 1, 1));
@@ -117,11 +120,11 @@ namespace Diegetic.Tests
                 Tells(client, "format", c => c.PushFrame(new byte[12], 2, 2, (PixelFormat)9));
                 Tells(client, "pcm", c => c.ReadPcm(new float[8], 4));
                 Tells(client, "pcm", c => c.SetPcm(new PcmSpec()));
-                Expect.Same(35L, client.Stats.Errors, "errors");
+                Expect.Same(38L, client.Stats.Errors, "errors");
                 client.SetPrompt("fine");
                 client.PostEvent("fine", at: Client.Now + 59);
                 client.PushFrame(new byte[6], 2, 2, PixelFormat.Gray8, 4); // the last row is short
-                Expect.Same(35L, client.Stats.Errors, "errors");
+                Expect.Same(38L, client.Stats.Errors, "errors");
             }
         }
 

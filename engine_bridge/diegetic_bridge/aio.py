@@ -17,7 +17,9 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self
 
+from diegetic_bridge import arguments
 from diegetic_bridge.client import Client
+from diegetic_bridge.link import BankProgress
 from diegetic_bridge.messages import ServerMessage, Welcome
 
 _PATIENCE = 0.5  # s after which who waits looks again: an event that is given up rings no bell
@@ -32,7 +34,6 @@ class AsyncClient(Client):
 
     _loop: asyncio.AbstractEventLoop | None = None
     _bell: asyncio.Event
-    _is_closed = False
     _welcome: Welcome | None = None
 
     async def welcomed(self) -> Welcome:
@@ -44,6 +45,15 @@ class AsyncClient(Client):
     async def acknowledged(self) -> None:
         """Wait until no event is on its way: each has arrived, or was given up and counted."""
         await self._until(lambda: not self.stats.events_unacked)
+
+    async def wait_for_bank(  # type: ignore[override]  # to block a loop is never what is meant
+        self, timeout: float = 60.0
+    ) -> BankProgress:
+        """Wait as `Client.wait_for_bank` does, while the event loop goes on."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._until(self._is_bank_settled), arguments.patience(timeout))
+        with self._lock:
+            return self._bank_or_why()
 
     async def __aiter__(self) -> AsyncIterator[ServerMessage]:
         """Give out what `poll` gives, as it comes, until the client is closed."""
@@ -58,7 +68,6 @@ class AsyncClient(Client):
     async def aclose(self) -> None:
         """Say goodbye if there is a server, and stop; the event loop goes on meanwhile."""
         await asyncio.to_thread(self.close)
-        self._is_closed = True
         self._ring()
 
     async def __aenter__(self) -> Self:
@@ -81,6 +90,10 @@ class AsyncClient(Client):
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(bell.wait(), _PATIENCE)
+
+    def _is_bank_settled(self) -> bool:
+        with self._lock:
+            return self._is_closed or self._link.ready_bank is not None
 
     def _note(self, reply: ServerMessage) -> None:
         super()._note(reply)

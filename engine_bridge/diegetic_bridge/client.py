@@ -14,8 +14,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
@@ -34,6 +33,7 @@ from diegetic_bridge.messages import (
     Hello,
     Layers,
     Listener,
+    Loudness,
     Origin,
     Parameter,
     ParameterSpec,
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _WARNINGS = 64
-_FORMATS = {1: "gray8", 3: "rgb24", 4: "rgba8"}
 
 Message = TypeVar("Message", bound=Said | Frame)
 
@@ -70,9 +69,9 @@ Message = TypeVar("Message", bound=Said | Frame)
 class Client:
     """One engine's connection to the sound server at `endpoint`; closes with `close` or `with`.
 
-    States (prompt, layers, parameters, switches, buses, snapshots, listener): the newest value
-    counts, and is sent again to a server that was restarted. Events arrive exactly once and in
-    order at a server, also over a broken connection; one that finds no server until `event_ttl`
+    States (prompt, layers, parameters, switches, buses, snapshots, loudness, listener): the newest
+    value counts, and is sent again to a server that was restarted. Events arrive exactly once and
+    in order at a server, also over a broken connection; one that finds no server until `event_ttl`
     seconds after its time is given up and counted, as is the oldest of more than 16,384, which
     `poll` tells. (A server that dies between playing an event and acknowledging it leaves it to its
     successor.) Frames: at most one waits, the newest; those it replaces are counted.
@@ -134,6 +133,8 @@ class Client:
         self._link = Link(hello, event_ttl, self._pcm)
         self._clock = clock
         self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)
+        self._is_closed = False
         self._replies: deque[ServerMessage] = deque(maxlen=REPLIES)
         self._warned: set[tuple[str, str]] = set()
         self._worker = Worker(
@@ -157,6 +158,21 @@ class Client:
         """How many sounds of declared events are ready, of how many; None until a server tells."""
         with self._lock:
             return self._link.bank
+
+    def wait_for_bank(self, timeout: float = 60.0) -> BankProgress:
+        """Wait until all sounds of declared events are ready, at most `timeout` s; return how many.
+
+        Not for a game's thread: in one of its own, behind a loading screen. Other sounds may be
+        wanted after a switch: what was said before counts.
+
+        Raises:
+            TimeoutError: they are not ready, and how far they are; or there is no server.
+            RuntimeError: the client is closed.
+        """
+        with self._news:
+            wait = arguments.patience(timeout)
+            self._news.wait_for(lambda: self._link.ready_bank or self._is_closed, wait)
+            return self._bank_or_why()
 
     def set_prompt(
         self,
@@ -257,6 +273,11 @@ class Client:
         about = {"name": name, "fade": arguments.number(fade), "time": self._clock()}
         self._say(self._checked(PopSnapshot, about))
 
+    def set_loudness(self, lufs: float | None) -> None:
+        """Have the whole mix steered towards `lufs` (-40 to -10, BS.1770); None is as it comes."""
+        about = {"lufs": arguments.number(lufs), "time": self._clock()}
+        self._say(self._checked(Loudness, about))
+
     def set_listener(
         self,
         position: Iterable[float],
@@ -291,19 +312,8 @@ class Client:
         buffer needs `width`, `height` and `format` (rgb24 unless told). `stride`: bytes per row, 0
         if unpadded. 128 x 72 at 10 to 15 Hz is plenty.
         """
-        view = memoryview(cast(bytes, pixels))  # typing knows no buffers before Python 3.12
-        shape = (view.shape or ()) if view.ndim in (2, 3) else (None, None, 3)
-        channels = shape[2] if len(shape) == 3 else 1
-        about = {
-            "width": shape[1] if width is None else width,
-            "height": shape[0] if height is None else height,
-            "format": format or _FORMATS.get(channels or 0, f"{channels} channels"),
-            "stride": stride,
-            "origin": origin,
-            "time": self._clock(),
-            "pixels": view.tobytes(),
-        }
-        frame = self._checked(Frame, about)
+        about = {"stride": stride, "origin": origin, "time": self._clock()}
+        frame = self._checked(Frame, about | arguments.picture(pixels, width, height, format))
         if frame is not None:
             with self._lock:
                 self._link.show(frame)
@@ -336,17 +346,23 @@ class Client:
     def close(self) -> None:
         """Say goodbye if there is a server, and stop; waits for the network for 0.1 s at most."""
         self._worker.close()
+        with self._news:
+            self._is_closed = True
+            self._news.notify_all()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _bank_or_why(self) -> BankProgress:
+        """Return how full the bank is, or raise why it is not; under the lock."""
+        if self._is_closed:
+            raise RuntimeError("bank: expected an open client, it is closed")
+        if (bank := self._link.ready_bank) is not None:
+            return bank
+        raise TimeoutError(self._link.bank_trouble)
 
     def _checked(self, kind: type[Message], about: dict[str, Any]) -> Message | None:
         """Make a message within its limits, or put the error where `poll` finds it."""
@@ -372,6 +388,7 @@ class Client:
     def _note(self, reply: ServerMessage) -> None:
         """Keep a reply for `poll`; log an error, once for each thing that can be wrong."""
         self._replies.append(reply)
+        self._news.notify_all()
         if isinstance(reply, Error) and len(self._warned) < _WARNINGS:
             about = (reply.code, reply.field)
             if about not in self._warned:

@@ -10,6 +10,7 @@ from diegetic_bridge.messages import (
     Hello,
     Layers,
     Listener,
+    Loudness,
     Parameter,
     PopSnapshot,
     Prompt,
@@ -45,6 +46,9 @@ class Ear(Protocol):
 
     def on_pop_snapshot(self, message: PopSnapshot, at: float, /) -> None:
         """A declared snapshot that is in goes."""
+
+    def on_loudness(self, message: Loudness, at: float, /) -> None:
+        """The whole mix is to have another loudness, or is left as it comes."""
 
     def on_listener(self, message: Listener, at: float, /) -> None:
         """The ears have moved."""
@@ -108,6 +112,8 @@ def deliver(ear: Ear, message: Said | Frame, at: float) -> None:
             ear.on_push_snapshot(message, at)
         case PopSnapshot():
             ear.on_pop_snapshot(message, at)
+        case Loudness():
+            ear.on_loudness(message, at)
         case Listener():
             ear.on_listener(message, at)
         case Frame():

@@ -9,6 +9,10 @@ whether a snapshot is in, the listener) is kept for good, its newest value only;
 is acknowledged. Whenever a session opens, everything kept is sent again, in the order in which it
 was said: a restarted server is up to date at once, and one that was there all along knows an event
 by its id. A frame is kept only until a newer one comes.
+
+Which sounds the bank is to have depends on hello, on switches, and on names that are posted
+undeclared. Once all of that has been sent, a ping follows (or the hello was enough): a status that
+has `heard` it tells of the bank that is wanted now, and none before it does.
 """
 
 import heapq
@@ -30,6 +34,7 @@ from diegetic_bridge.messages import (
     Hello,
     Layers,
     Listener,
+    Loudness,
     Parameter,
     Pcm,
     Ping,
@@ -61,6 +66,9 @@ WINDOW = 8192
 So a slow server is not given what it has no time for: the system's buffers hold a hundred thousand
 events, and pictures and newer values of states would wait behind them.
 """
+
+MAX_NAMES = 1024
+"""Undeclared names of events that make a difference to the bank: a server knows no more."""
 
 Key = tuple[str, str | int]
 
@@ -125,6 +133,7 @@ class Link:
         self._frame: Frame | None = None
         self._next_id = 1
         self._hello_at = 0.0
+        self._is_asking = False
         self._ping_at = 0.0
         self._frames_sent = 0
         self._frames_dropped = 0
@@ -132,6 +141,26 @@ class Link:
         self._errors = 0
         self._round_trip: float | None = None
         self._bank: BankProgress | None = None
+        self._declared = frozenset(spec.name for spec in hello.event_specs)
+        self._posted: set[str] = set()  # names that were not declared
+        self._news: Key | None = None  # said last of what the bank depends on
+        self._greeted = 0.0  # engine time of the newest hello or ping
+        self._asked: float | None = None  # of the one that followed all news
+        self._is_bank_ready = False
+
+    @property
+    def ready_bank(self) -> BankProgress | None:
+        """How many sounds there are, when all that are wanted now are ready; else None."""
+        return self.bank if self._is_bank_ready else None
+
+    @property
+    def bank_trouble(self) -> str:
+        """Why there is no `ready_bank`."""
+        if self._phase is not Phase.OPEN:
+            return "bank: expected a server, none has answered"
+        if self._bank is None or self._asked is None or self._bank.ready >= self._bank.wanted:
+            return "bank: expected a word of it, the server has not said any yet"
+        return f"bank: expected {self._bank.wanted} sounds, {self._bank.ready} are ready"
 
     @property
     def bank(self) -> BankProgress | None:
@@ -142,6 +171,11 @@ class Link:
     def phase(self) -> Phase:
         """How far the connection has come."""
         return self._phase
+
+    @property
+    def may_be_known(self) -> bool:
+        """A session is open, or a hello is on its way: a bye makes sense."""
+        return self._phase is Phase.OPEN or (self._phase is Phase.KNOCKING and self._is_asking)
 
     @property
     def stats(self) -> ClientStats:
@@ -167,10 +201,19 @@ class Link:
         The error says that there are too many events; it comes once until there is room again.
         """
         key = _key(message)
-        self._kept.pop(key, None)
+        before = self._kept.pop(key, None)
         self._outbox.pop(key, None)
         self._kept[key] = self._outbox[key] = message
-        return self._await_ack(message) if isinstance(message, Event) else None
+        if isinstance(message, Event):
+            if message.name not in self._declared:
+                self._note_name(key, message.name)
+            return self._await_ack(message)
+        if isinstance(message, Switch):
+            if isinstance(before, Switch) and before.value == message.value:
+                self._news = key  # it may still be waiting
+            else:
+                self._look_anew(key)
+        return None
 
     def show(self, frame: Frame) -> None:
         """Send a frame when the socket takes it; one that still waits makes way and is counted."""
@@ -186,6 +229,7 @@ class Link:
         """The transport reaches a server: knock."""
         self._phase = Phase.KNOCKING
         self._hello_at = now
+        self._is_asking = False
 
     def disconnected(self) -> None:
         """The transport is gone; what was on its way is lost."""
@@ -205,10 +249,13 @@ class Link:
                 self._round_trip = now - time
             case Error(code):
                 self._errors += 1
+                self._is_asking = False
                 if code == "no-hello" and self._phase is Phase.OPEN:
                     self.connected(now)
             case Status(bank_ready=ready, bank_wanted=wanted):
                 self._bank = BankProgress(ready, wanted)
+                is_told = self._asked is not None and message.heard >= self._asked
+                self._is_bank_ready = is_told and ready >= wanted
             case Pcm() if self._pcm is not None:
                 self._pcm.push(message)
 
@@ -222,6 +269,8 @@ class Link:
             return None
         if now >= self._ping_at:  # first: no flood may let the clocks drift apart
             return Ping(now)
+        if self._asked is None and self._news not in self._outbox and now > self._greeted:
+            return Ping(now)
         if self._outbox:
             first = next(iter(self._outbox.values()))
             if self._flying < WINDOW or not isinstance(first, Event):
@@ -233,8 +282,13 @@ class Link:
         match message:
             case Hello():
                 self._hello_at = now + HELLO_AGAIN
+                self._greeted = message.time
+                self._is_asking = True
             case Ping():
                 self._ping_at = now + PING_INTERVAL
+                self._greeted = message.time
+                if self._asked is None and self._news not in self._outbox:
+                    self._asked = message.time
             case Frame():
                 self._frames_sent += 1
                 if self._frame is message:
@@ -260,6 +314,24 @@ class Link:
         self._expire(now)
         self._flying = 0
         self._outbox = OrderedDict(self._kept)  # its order is that in which things were said
+        wanted = [key for key, said in self._kept.items() if self._matters(said)]
+        self._news, self._asked = (wanted[-1], None) if wanted else (None, self._greeted)
+
+    def _matters(self, said: Said) -> bool:
+        """Tell whether other sounds may be wanted after this."""
+        return isinstance(said, Switch) or (
+            isinstance(said, Event) and said.name not in self._declared
+        )
+
+    def _note_name(self, key: Key, name: str) -> None:
+        """Remember that an undeclared event was posted: sounds of it are wanted from now on."""
+        if name not in self._posted and len(self._posted) < MAX_NAMES:
+            self._posted.add(name)
+            self._look_anew(key)
+
+    def _look_anew(self, key: Key) -> None:
+        """The bank is wanted otherwise once `key` has arrived."""
+        self._news, self._asked, self._is_bank_ready = key, None, False
 
     def _await_ack(self, event: Event) -> Error | None:
         """Keep count of an event until it is acknowledged; it may be one too many."""
@@ -303,7 +375,7 @@ def _key(message: Said) -> Key:
     match message:
         case Event():
             return ("event", message.id)
-        case Prompt() | Layers() | Listener():
+        case Prompt() | Layers() | Loudness() | Listener():
             return (type(message).__name__, "")
         case Parameter() | Switch():
             return (type(message).__name__, message.name)

@@ -23,6 +23,7 @@ from diegetic_bridge.messages import (
     Hello,
     Layers,
     Listener,
+    Loudness,
     Parameter,
     Ping,
     Pong,
@@ -54,6 +55,7 @@ class Health:
     bank_wanted: int = 0
     events_missed: int = 0
     events_late: int = 0
+    heard: float = 0.0
 
 
 @dataclass
@@ -108,11 +110,16 @@ Effect = Open | Reply | Deliver | Close
 
 
 class Connection:
-    """One engine's connection. `counts` may be shared with other connections of the same thread."""
+    """One engine's connection. `counts` may be shared with other connections of the same thread.
+
+    Attributes:
+        heard: the engine's time of its newest hello or ping.
+    """
 
     def __init__(self, counts: Counts | None = None) -> None:
         self.counts = counts if counts is not None else Counts()
         self.clock = ClockOffset()
+        self.heard = 0.0
         self._hello: Hello | None = None
         self._welcome: Welcome | None = None
         self._switches: dict[str, list[str]] = {}
@@ -148,6 +155,7 @@ class Connection:
         self.clock.observe(message.time, now)
         match message:
             case Ping():
+                self.heard = message.time
                 return [Reply(Pong(message.time, now))]
             case Bye():
                 self.close()
@@ -195,6 +203,7 @@ class Connection:
                     why = "expected one hello per connection (or an instance, to resume)"
                     return [self.bad(Error("second-hello", "type", why))]
                 self.clock.observe(hello.time, now)
+                self.heard = hello.time
                 return [Reply(self._welcome)]
             self.close()
             effects.append(Close("another run took its place"))
@@ -213,6 +222,7 @@ class Connection:
         self._acks.clear()
         self.clock = ClockOffset()
         self.clock.observe(hello.time, now)
+        self.heard = hello.time
 
     def _pass_on(self, message: Said | Frame, now: float) -> list[Effect]:
         at = self.clock.to_server_time(message.time)
@@ -257,7 +267,7 @@ class Connection:
                 self.counts.parameters += 1
             case Switch():
                 self.counts.switches += 1
-            case Bus():
+            case Bus() | Loudness():
                 self.counts.buses += 1
             case PushSnapshot() | PopSnapshot():
                 self.counts.snapshots += 1

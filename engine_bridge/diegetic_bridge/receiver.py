@@ -84,6 +84,11 @@ class Receiver:
         """Who has a session."""
         return set(self._open)
 
+    def heard(self, peer: bytes) -> float:
+        """Return the engine time of the newest hello or ping of `peer`; 0 without a session."""
+        connection = self._open.get(peer)
+        return connection.heard if connection is not None else 0.0
+
     def probe(
         self, status: Status, now: float, healths: Mapping[bytes, Health] | None = None
     ) -> None:

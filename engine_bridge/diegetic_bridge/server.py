@@ -6,8 +6,8 @@
 Neither a high-water mark nor CONFLATE gives fresh frames and whole events (buffers of the kernel
 hold a hundred small frames); draining the socket before a frame is handed on does.
 
-Threads: `start`, `close`, `send_status`, `status` and `endpoint` may be used from any thread. The
-handler is called from the receive thread only.
+Threads: `start`, `close`, `send_status`, `heard`, `status` and `endpoint` may be used from any
+thread. The handler is called from the receive thread only.
 """
 
 import logging
@@ -79,6 +79,7 @@ class BridgeServer:
         self._status_due = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._receiver: Receiver | None = None
         self._endpoint = endpoint
 
     @property
@@ -130,11 +131,19 @@ class BridgeServer:
         self._endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         self._waker = Waker(self._context)
         receiver = Receiver(self._router, self._handler, self._clock, self._timeout, self._counts)
+        self._receiver = receiver
         self._thread = threading.Thread(
             target=self._run, args=(receiver,), name="diegetic-bridge-server", daemon=True
         )
         self._thread.start()
         return self
+
+    def heard(self, peer: str) -> float:
+        """Return the engine time of the newest hello or ping of `peer`; any thread may ask.
+
+        Figures that are taken after this is asked know of all that the engine said before it.
+        """
+        return self._receiver.heard(bytes.fromhex(peer)) if self._receiver else 0.0
 
     def send_status(
         self,
@@ -146,12 +155,14 @@ class BridgeServer:
         bank_wanted: int = 0,
         events_missed: int = 0,
         events_late: int = 0,
+        heard: float = 0.0,
     ) -> None:
         """Tell engines the counts and these numbers now; they also go out every second.
 
         The numbers are those of `peer`'s session; None is of everyone who has none of their own.
+        `heard`: what the method of that name said before they were taken.
         """
-        health = Health(rtf, underruns, bank_ready, bank_wanted, events_missed, events_late)
+        health = Health(rtf, underruns, bank_ready, bank_wanted, events_missed, events_late, heard)
         if peer is None:
             self._health = health
         else:

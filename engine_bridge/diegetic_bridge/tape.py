@@ -209,7 +209,7 @@ class Recorder:
         deliver(self._ear, message, at)
 
     on_prompt = on_layers = on_parameter = on_switch = on_event = _pass_on
-    on_bus = on_push_snapshot = on_pop_snapshot = on_listener = on_frame = _pass_on
+    on_bus = on_push_snapshot = on_pop_snapshot = on_loudness = on_listener = on_frame = _pass_on
 
     def on_close(self, peer: str) -> None:
         now = self._clock()

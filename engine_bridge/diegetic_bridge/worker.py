@@ -1,13 +1,23 @@
 """The client's thread: it carries what a Link has to say to the server, and the answers back.
 
-Link --outgoing--> DEALER   (connects and retries by itself)
-     <--receive--`
+    Link --outgoing--> DEALER   (connects and retries by itself)
+         <--receive--`
+
+Whom the game's thread wakes may take its core away, and on a machine whose cores are all busy it is
+milliseconds until it has one again. So it wakes nobody while there is no session, and nobody who is
+awake: as long as the game talks, this thread looks by itself, every `_PACE` seconds.
+
+    game    say             say     say           say                      say
+             `rings                                                         `rings
+    worker    send . . send . . . send . send . . . . . . (for _STAY s) . zz send . .
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
+from typing import cast
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -17,7 +27,9 @@ from diegetic_bridge.messages import (
     MAX_MESSAGE_BYTES,
     Bye,
     ClientMessage,
+    Hello,
     Pcm,
+    Ping,
     Pong,
     ServerMessage,
     Welcome,
@@ -33,7 +45,9 @@ REPLIES = 256  # unread replies that are kept; older ones are forgotten
 
 _SEND_QUEUE = 16  # what libzmq holds of ours; small, so that a slow server is noticed at once
 _GOODBYE_MS = 100
-_PACE = 0.002  # s of rest: what is said meanwhile goes together, and the game's thread is let alone
+_PACE = 0.003  # s of rest: what is said meanwhile goes together
+_STAY = 0.1  # s after the game's last word for which it need not wake us
+_TIDY = 0.25  # s between two looks, without a session, at which events are to be given up
 _OPTIONS = {
     zmq.LINGER: 0,
     zmq.IMMEDIATE: 1,  # no queue without a connection: what to send again is ours to say
@@ -41,7 +55,7 @@ _OPTIONS = {
     zmq.RCVHWM: REPLIES,
     zmq.MAXMSGSIZE: MAX_MESSAGE_BYTES,
     zmq.RECONNECT_IVL: 100,
-    zmq.RECONNECT_IVL_MAX: 2000,
+    zmq.RECONNECT_IVL_MAX: 250,  # a knock costs nothing, a server that is back is wanted at once
     zmq.HEARTBEAT_IVL: 1000,
     zmq.HEARTBEAT_TIMEOUT: 2500,
 }
@@ -96,6 +110,7 @@ class Worker:
         self._note = note
         self._told: set[str] = set()  # of what there is to say while no session is open
         self._knock_at: float | None = None  # on the monotonic clock
+        self._talk_ends = 0.0  # on the monotonic clock: the game need not ring before that
         self._silence = "does not answer" + (", or has another key" if keys else "")
         self._closing = threading.Event()
         self._context = zmq.Context()
@@ -120,8 +135,10 @@ class Worker:
         self._thread.start()
 
     def ring(self) -> None:
-        """Have the worker see what `link` has to send now."""
-        self._waker.ring()
+        """Have the worker see what `link` has to send now; without a session it has nothing."""
+        # No lock: a session that opens meanwhile finds what is said already
+        if self._link.phase is Phase.OPEN:
+            self._waker.ring()
 
     def close(self) -> None:
         """Say goodbye if there is a server, and stop; waits for the network for 0.1 s at most."""
@@ -136,24 +153,34 @@ class Worker:
             poller.register(self._monitor, zmq.POLLIN)
             poller.register(self._waker.receiver, zmq.POLLIN)
             while not self._closing.is_set():
-                self._waker.hush()
+                looks = self._looks_by_itself
+                if not looks:
+                    self._waker.hush()
                 self._follow()
                 self._knock_again()
                 self._read()
                 full = self._write()
                 if not full:
                     time.sleep(_PACE)
-                poller.register(self._dealer, zmq.POLLIN | (zmq.POLLOUT if full else 0))
-                poller.poll(self._patience(full))
+                elif looks:
+                    self._dealer.poll(round(1000 * _PACE), zmq.POLLOUT)
+                if not looks:
+                    poller.register(self._dealer, zmq.POLLIN | (zmq.POLLOUT if full else 0))
+                    poller.poll(self._patience(full))
             self._goodbye()
         except Exception:
             logger.exception("the bridge's worker failed; the game goes on without sound")
         finally:
-            self._close_sockets(linger=_GOODBYE_MS if self._link.phase is Phase.OPEN else 0)
+            self._close_sockets(linger=_GOODBYE_MS if self._link.may_be_known else 0)
+
+    @property
+    def _looks_by_itself(self) -> bool:
+        """Whether the game talks, and its bell stays rung."""
+        return self._link.phase is Phase.OPEN and time.monotonic() < self._talk_ends
 
     def _follow(self) -> None:
         """Learn how the transport is doing."""
-        while self._monitor.poll(0):
+        while cast(int, self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             event = parse_monitor_message(self._monitor.recv_multipart())["event"]
             with self._lock:
                 was_open = self._link.phase is Phase.OPEN
@@ -212,19 +239,24 @@ class Worker:
             except zmq.Again:
                 return True
             sent = message
+            if not isinstance(message, Hello | Ping):
+                self._talk_ends = time.monotonic() + _STAY
 
     def _patience(self, full: bool) -> int | None:
         """Return how long to sleep in ms; None: until something happens."""
         with self._lock:
-            due = self._link.due()
+            due, is_open = self._link.due(), self._link.phase is Phase.OPEN
+        rest = math.inf
         if self._knock_at is not None:  # there is no connection: nothing else is due
-            return max(0, round((self._knock_at - time.monotonic()) * 1000) + 1)
-        if full or due is None:
-            return None
-        return max(0, round((due - self._clock()) * 1000) + 1)
+            rest = self._knock_at - time.monotonic()
+        elif due is not None and not full:
+            rest = due - self._clock()
+        if not is_open:  # nobody rings
+            rest = min(rest, _TIDY)
+        return None if rest == math.inf else max(0, round(rest * 1000) + 1)
 
     def _goodbye(self) -> None:
-        if self._link.phase is Phase.OPEN and not self._write():
+        if self._link.may_be_known and not (self._link.phase is Phase.OPEN and self._write()):
             try:
                 self._dealer.send(encode(Bye(self._clock())), zmq.DONTWAIT)
             except zmq.Again:

@@ -139,6 +139,8 @@ export interface Status {
   bankWanted: number;
   eventsMissed: number;
   eventsLate: number;
+  /** Time of the newest hello or ping that the figures from `rtf` on know of. */
+  heard: number;
 }
 
 export interface Pong {
@@ -201,8 +203,8 @@ export interface ClientStats {
  * One game's connection to the sound server. It connects by itself, again and again, and keeps no
  * process alive.
  *
- * States (prompt, layers, parameters, switches, buses, snapshots, listener): the newest value
- * counts, and is said again to a server that was restarted. Events arrive once and in order, also
+ * States (prompt, layers, parameters, switches, buses, snapshots, loudness, listener): the newest
+ * value counts, and is said again to a server that was restarted. Events arrive once and in order, also
  * over a broken connection; one that finds no server within `eventTtl` is given up and counted, as
  * is the oldest of more than 16,384. Frames: at most one waits, the newest.
  *
@@ -262,6 +264,9 @@ export interface Client {
   /** Let a snapshot of the mix go over `fade` seconds; one that is out stays out. */
   popSnapshot(name: string, options?: { fade?: number }): void;
 
+  /** Have the whole mix steered towards `lufs` (-40 to -10, BS.1770); null is as it comes. */
+  setLoudness(lufs: number | null): void;
+
   /** Say where the ears are, where they look, and where their own top is. */
   setListener(position: Vector, options?: { forward?: Vector; up?: Vector }): void;
 
@@ -288,6 +293,16 @@ export interface Client {
 
   /** Return what the server said since the last call: welcomes, acks, errors, status. */
   poll(): Reply[];
+
+  /**
+   * Wait until all sounds of declared events are ready; resolves to how many there are. What was
+   * said before is counted in: other sounds are wanted after a switch. Rejects when the time is
+   * over, and says how far they are or that there is no server; and when the client is closed.
+   */
+  waitForBank(options?: {
+    /** Seconds; 60 unless told. The process lives as long. */
+    timeout?: number;
+  }): Promise<{ ready: number; wanted: number }>;
 
   /** Say goodbye if there is a server, and stop. A process that ends then waits 0.1 s at most. */
   close(): void;

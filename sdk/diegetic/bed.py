@@ -147,6 +147,11 @@ class Bed:
             self._write(journal.Turned(name, value, begin))
             self._note("switch", name, sent, None, new)
 
+    def has_room(self, at: float | None) -> bool:
+        """Tell whether one more event can be heard around `at` (None: now)."""
+        with self._lock:
+            return self.world.has_room(self.now() if at is None else at)
+
     def post_event(self, name: str, at: float | None, gain_db: float, sent: float | None) -> None:
         with self._lock:
             begin = self.now() if at is None else at

@@ -11,13 +11,14 @@ receive thread must not keep the other engines waiting.
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
 from diegetic.bank import files
 from diegetic.config import RATE
+from diegetic.cues import Fates
 from diegetic.errors import DiegeticError
 from diegetic.interpreter import Interpreter, declare, refusals
 from diegetic.prompts import in_words
@@ -34,7 +35,10 @@ log = logging.getLogger(__name__)
 
 
 class SessionStatus(TypedDict):
-    """How one engine's sound is doing; of times those of the newest chunks."""
+    """How one engine's sound is doing; of times those of the newest chunks.
+
+    `fates` counts each event that was posted once, by what became of it, as `cues.Fates` has it.
+    """
 
     playing: bool
     engine: str
@@ -51,6 +55,9 @@ class SessionStatus(TypedDict):
     bank_wanted: int
     events_missed: int
     events_late: int
+    fates: dict[str, int]
+    voices_stolen: int
+    voices_refused: int
 
 
 NOBODY = SessionStatus(
@@ -69,6 +76,9 @@ NOBODY = SessionStatus(
     bank_wanted=0,
     events_missed=0,
     events_late=0,
+    fates=asdict(Fates()),
+    voices_stolen=0,
+    voices_refused=0,
 )
 
 
@@ -85,7 +95,7 @@ class Seat:
         """How it is doing now; any thread may ask."""
         session, sink, metrics = self.session, self.sink, self.session.metrics
         latest, bank = session.latest_record, session.bank.progress().total
-        stages = metrics.stages_ms(NEWEST)
+        stages, mixed = metrics.stages_ms(NEWEST), sink.mix_counts
         return SessionStatus(
             playing=session.playing,
             engine=self.engine,
@@ -101,7 +111,10 @@ class Seat:
             bank_ready=bank.ready,
             bank_wanted=bank.wanted,
             events_missed=session.bank.counters.missed,
-            events_late=sink.mix_counts.late,
+            events_late=mixed.late,
+            fates=asdict(session.fates),
+            voices_stolen=mixed.stolen,
+            voices_refused=mixed.refused,
         )
 
 
@@ -137,7 +150,7 @@ class Desk(Interpreter):
         self,
         places: Places,
         send: Callable[[str, PcmBlock], None],
-        tell: Callable[[Seat], object],
+        tell: Callable[[Seat, float], object],
     ) -> None:
         super().__init__()
         self._places = places
@@ -208,7 +221,8 @@ class Desk(Interpreter):
         seat = Seat(session, sink, hello.engine, peer)
         self._seats[peer] = self.latest = seat
         self.session = session
-        self._tell(seat)  # how the former engine's sound did is no news for this one
+        # How the former engine's sound did is no news for this one
+        self._tell(seat, hello.time)
         ear = None
         if self._places.most > 1:
             ear = Interpreter(session)
@@ -310,9 +324,12 @@ class Desk(Interpreter):
 def in_one_line(status: SessionStatus) -> str:
     """The figures of one session, for a log."""
     stages = ", ".join(f"{name} {ms:.1f}" for name, ms in status["stages_ms_p99"].items())
+    fates = ", ".join(f"{name} {count}" for name, count in status["fates"].items())
     return (
         f"{status['engine'] or 'an engine'}: {status['chunks']} chunks, "
         f"{status['underruns']} underruns, RTF p95 {status['rtf_p95']:.2f}, "
         f"knob to ear p50 {status['knob_to_ear_ms_p50']:.0f} ms, "
-        f"chunk p99 {status['chunk_ms_p99']:.1f} ms ({stages})"
+        f"chunk p99 {status['chunk_ms_p99']:.1f} ms ({stages}), "
+        f"{sum(status['fates'].values())} events ({fates}), "
+        f"voices: {status['voices_stolen']} gave way, {status['voices_refused']} refused"
     )

@@ -94,8 +94,8 @@ class Foley:
         position: Vector | None = None,
         occlusion: float = 0.0,
         sent: float | None = None,
-    ) -> bool:
-        """Start a take of `name` at output sample `at`; False when there is nothing to play.
+    ) -> Choice | None:
+        """Start a take of `name` at output sample `at`; None when there is nothing to play.
 
         Raises:
             DiegeticError: a value is out of its limits; nothing is played.
@@ -124,7 +124,7 @@ class Foley:
                     del self._on_the_way[voice]
                 raise
 
-        return self.bank.post(name, play=play) is not None
+        return self.bank.post(name, play=play)
 
     def listen(self, latency: float) -> None:
         """Take note of voices that began; `latency` (s) lies between their device and the ear."""

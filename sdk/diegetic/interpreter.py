@@ -6,7 +6,14 @@ from types import TracebackType
 from diegetic.bank import EventSpec
 from diegetic.errors import DiegeticError
 from diegetic.mixer import commands
-from diegetic.mixer.commands import DeclareBus, DeclareSnapshot, Duck, SetBus, SetListener
+from diegetic.mixer.commands import (
+    DeclareBus,
+    DeclareSnapshot,
+    Duck,
+    SetBus,
+    SetListener,
+    SetMaster,
+)
 from diegetic.session import Session
 from diegetic_bridge.messages import (
     Bus,
@@ -15,6 +22,7 @@ from diegetic_bridge.messages import (
     Hello,
     Layers,
     Listener,
+    Loudness,
     Parameter,
     PopSnapshot,
     Prompt,
@@ -77,6 +85,10 @@ class Interpreter:
     def on_pop_snapshot(self, message: PopSnapshot, at: float) -> None:
         with refusals("name"):
             self._present().mix(commands.PopSnapshot(message.name, message.fade))
+
+    def on_loudness(self, message: Loudness, at: float) -> None:
+        with refusals("lufs"):
+            self._present().mix(SetMaster(message.lufs))
 
     def on_listener(self, message: Listener, at: float) -> None:
         with refusals("position"):

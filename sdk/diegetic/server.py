@@ -89,6 +89,7 @@ class Server:
             self._bridge = BridgeServer(endpoint, handler, keys=keys)
         except ValueError as error:
             raise DiegeticError(str(error)) from error
+        self._telling = threading.Lock()
         self._closing = threading.Event()
         self._health = threading.Thread(target=self._report, name="server-health", daemon=True)
 
@@ -175,20 +176,26 @@ class Server:
         while not self._closing.wait(_HEALTH_INTERVAL):
             beats += 1
             for seat in self._desk.seats:
-                status = self._tell(seat)
+                status = self._tell(seat, self._bridge.heard(seat.peer))
                 if beats % _LOGGED_EVERY == 0:
                     log.info("%s", in_one_line(status))
 
-    def _tell(self, seat: Seat) -> SessionStatus:
-        """Let an engine know how its sound is doing."""
+    def _tell(self, seat: Seat, heard: float) -> SessionStatus:
+        """Let an engine know how its sound is doing; it had been `heard` up to then before this.
+
+        One that has come back under the same address is told of its new session only.
+        """
         status = seat.status()
-        self._bridge.send_status(
-            peer=seat.peer,
-            rtf=status["rtf_p95"],
-            underruns=status["underruns"],
-            bank_ready=status["bank_ready"],
-            bank_wanted=status["bank_wanted"],
-            events_missed=status["events_missed"],
-            events_late=status["events_late"],
-        )
+        with self._telling:
+            if seat in self._desk.seats:
+                self._bridge.send_status(
+                    peer=seat.peer,
+                    rtf=status["rtf_p95"],
+                    underruns=status["underruns"],
+                    bank_ready=status["bank_ready"],
+                    bank_wanted=status["bank_wanted"],
+                    events_missed=status["events_missed"],
+                    events_late=status["events_late"],
+                    heard=heard,
+                )
         return status

@@ -21,6 +21,7 @@ from diegetic.bank import EventBank, EventSpec, VariationMaker
 from diegetic.bed import Bed
 from diegetic.config import CHANNELS, RATE, StreamConfig
 from diegetic.console import Console
+from diegetic.cues import Cues, Fates
 from diegetic.errors import DiegeticError
 from diegetic.flow import USUAL_NFE
 from diegetic.foley import Foley, VoiceRecord
@@ -29,7 +30,7 @@ from diegetic.journal import FORMAT, Header, Journal
 from diegetic.lazy import Backend, LazyNetworks
 from diegetic.limits import checked_number
 from diegetic.metrics import Metrics
-from diegetic.mixer.commands import BEDS, NOW, Command, Vector
+from diegetic.mixer.commands import BEDS, Command, Vector
 from diegetic.prompts import Prompt
 from diegetic.snapshot import Conditioning, FloatArray, Snapshot, null_conditioning
 from diegetic.stream import ChunkRecord
@@ -99,8 +100,8 @@ class Session:
             embed=self._networks.embed,
         )
         self._foley = Foley(self.bank, self._console, self.metrics)
+        self._cues = Cues(self._bed, self.bank, self._foley)
         self._switches: dict[str, str] = {}
-        self._bed_events: set[str] = set()
         self._left = np.zeros((0, CHANNELS), np.float32)  # generated, not yet read
         self._live: LiveStream | None = None
         self._warm = warm
@@ -143,7 +144,7 @@ class Session:
             DiegeticError: there are 1,024 others.
         """
         if spec.bus == BEDS:
-            self._bed_events.add(spec.name)
+            self._cues.leave_to_bed(spec.name)
         else:
             self.bank.declare(spec)
             self._bed.leave_foley()
@@ -220,8 +221,8 @@ class Session:
     ) -> None:
         """Let `name` be heard once, from the very sample of audio time `at` on (None: at once).
 
-        A take of the event bank is played; as long as there is none, the bed sounds of it. A name
-        that was not declared is from now on, in its own words.
+        A take of the event bank is played; as long as there is none, the bed sounds of it, unless
+        it has its fill. A name that was not declared is from now on, in its own words.
 
         Args:
             name: of the event.
@@ -236,26 +237,16 @@ class Session:
         Raises:
             DiegeticError: a value is out of its limits, or there is no such bus.
         """
-        live = self._live
-        start = NOW if at is None else self._output_sample(at)
-        if bus == BEDS or (bus is None and name in self._bed_events):
-            self._leave_to_bed(name, at, gain_db, sent)
-            return
-        if live is None:
-            self.bank.make_ready(name)  # sound that is read waits for nobody
-        elif at is None and sent is not None:
-            start = live.output_sample(sent)
-        played = self._foley.post(
+        self._cues.post(
             name,
-            at=start,
-            gain_db=gain_db,
+            at,
+            gain_db,
+            live=self._live,
             bus=bus,
             position=position,
             occlusion=occlusion,
             sent=sent,
         )
-        if not played:
-            self._leave_to_bed(name, at, gain_db, sent)
 
     def mix(self, command: Command) -> None:
         """Tell the mixer: `session.mix(SetBus("beds", gain_db=-6.0, fade=0.5))`.
@@ -292,6 +283,11 @@ class Session:
     def records(self) -> list[ChunkRecord]:
         """Return how each chunk came to be, oldest first; the newest 2,048 are kept."""
         return list(self._bed.records)
+
+    @property
+    def fates(self) -> Fates:
+        """What became of the events that were posted: each counts once."""
+        return self._cues.fates
 
     def voices(self) -> list[VoiceRecord]:
         """Return the events that the mixer has played, oldest first; the newest 65,536 are kept."""
@@ -377,22 +373,6 @@ class Session:
                 live.stop(drain)
             finally:
                 self._read_on()
-
-    def _leave_to_bed(
-        self, name: str, at: float | None, gain_db: float, sent: float | None
-    ) -> None:
-        """Let the generator make the sound of an event."""
-        live = self._live
-        if at is None and sent is not None and live is not None:
-            at = live.audio_time(sent)
-        self._bed.post_event(name, at, gain_db, sent)
-
-    def _output_sample(self, at: float) -> int:
-        """Where the mixer is when audio time `at` is heard."""
-        if not math.isfinite(at):
-            raise DiegeticError(f"at must be a finite time in seconds, got {at!r}")
-        sample = round(at * RATE)
-        return max(0, sample if self._live is None else self._live.output_of(sample))
 
     def _read_on(self) -> None:
         """Mix here again, after a sink did."""

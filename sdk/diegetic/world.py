@@ -11,6 +11,7 @@ for `HISTORY` seconds, so the generator may go back that far and ask again.
 
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -37,6 +38,7 @@ from diegetic.snapshot import (
 
 MAX_NAMES = 256  # parameters, switches
 MAX_EVENTS = 10_000  # kept at once; more are refused, never dropped
+CROWD = 64  # events of one second, of which some 25 can be heard: there is no room for more
 MAX_RAMP = 3600.0
 GAIN_DB = (-96.0, 24.0)
 
@@ -96,6 +98,7 @@ class World:
         self._parameters: dict[str, Parameter] = {}
         self._switches: dict[str, Switch] = {}
         self._events: list[_Posted] = []
+        self._seconds: Counter[int] = Counter()  # of audio time: the events of each
         self._frames: list[Frame] = []
         self._counts = dict.fromkeys(Counters.__dataclass_fields__, 0)
 
@@ -232,7 +235,13 @@ class World:
                     f"events kept must be at most {MAX_EVENTS}, got one more: {name!r}"
                 )
             self._events.append(_Posted(event))
+            self._seconds[math.floor(event.time)] += 1
             self._counts["events"] += 1
+
+    def has_room(self, at: float) -> bool:
+        """Tell whether fewer than `CROWD` events are known of the second of `at`."""
+        with self._lock:
+            return self._seconds[math.floor(at)] < CROWD
 
     def push_frame(self, pixels: NDArray[np.uint8], at: float | None = None) -> None:
         """Show what the player sees: (height, width, 3) uint8 RGB, top row first; it is copied.
@@ -344,6 +353,8 @@ class World:
         for switch in self._switches.values():
             switch.forget(horizon)
         self._events = [p for p in self._events if p.heard is None or p.heard > horizon - RING]
+        past = math.floor(horizon - RING)
+        self._seconds = Counter({s: n for s, n in self._seconds.items() if s >= past and n})
 
     def _time(self, at: float | None) -> float:
         return self._clock() if at is None else checked_number("at", at)

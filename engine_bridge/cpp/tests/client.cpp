@@ -156,6 +156,9 @@ void wrong_arguments_come_out_of_poll() {
         {[&] { client.post_event("shot", loud); }, "gain_db"},
         {[&] { client.post_event("shot", late); }, "time"},
         {[&] { client.set_bus("beds", {}); }, "gain_db"},
+        {[&] { client.set_loudness(nan); }, "lufs"},
+        {[&] { client.set_loudness(5); }, "lufs"},
+        {[&] { client.set_loudness(-200); }, "lufs"},
         {[&] { client.push_snapshot("", 1); }, "name"},
         {[&] { client.set_listener({0, 0, 0}, {0, 0, 0}); }, "forward"},
         {[&] { client.push_frame({2, 2, pixels, sizeof pixels}); }, "pixels"},
@@ -168,7 +171,7 @@ void wrong_arguments_come_out_of_poll() {
     }
     CHECK(client.stats().errors == 2 * cases.size());
     CHECK(client.stats().events_unacked == 0);
-    until([&] { return lines.count() == 1 + 9; });  // "value" and "gain_db" came twice
+    until([&] { return lines.count() == 1 + 10; });  // some fields came more than once
 }
 
 void a_client_that_cannot_start_does_no_harm() {

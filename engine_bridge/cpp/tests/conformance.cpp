@@ -53,9 +53,11 @@ public:
         client_.set_bus("voices", -6, {}, 0.5);
         client_.push_snapshot("pause", 0.1);
         client_.pop_snapshot("pause");
+        client_.set_loudness(-18);
         client_.set_listener({1, 2, 3});
         client_.set_prompt({{"rain", 3}, {"wind", 1}}, {}, 2);
         if (!until("acks", [&] { return client_.stats().events_acked == EVENTS; })) return 1;
+        if (!until("bank", [&] { return client_.bank_ready(); })) return 1;
         if (!until("sound", [&] { return heard_ > SOUND; })) return 1;
         const Stats stats = client_.stats();
         const std::string report =

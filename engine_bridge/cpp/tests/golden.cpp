@@ -140,6 +140,7 @@ std::optional<Error> say(const Json& from, Bytes& out) {
     if (type == "frame") return encode_frame(from, time, out);
     if (type == "layers") return encode_layers(from, time, out);
     if (type == "ping") return encode(Ping{time}, out);
+    if (type == "loudness") return encode(Loudness{time, maybe(from, "lufs")}, out);
     if (type == "bye") return encode(Bye{time}, out);
     if (type == "parameter") return encode(Parameter{name, from["value"].number, time, ramp}, out);
     if (type == "switch") return encode(Switch{name, from["value"].text, time}, out);

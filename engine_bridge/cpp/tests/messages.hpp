@@ -22,8 +22,9 @@ struct Seen {
     }
 };
 
-/// "parameter threat 0.5", "event shot 7", "prompt rain"; what cannot be read is "?".
+/// "parameter threat 0.5", "event shot 7", "prompt rain", "switch"; what cannot be read is "?".
 inline std::string in_words(const diegetic::Bytes& message) {
+    if (diegetic::detail::type_of(message) == "switch") return "switch";  // its value is a text
     diegetic::Reader reader(message.data(), message.size());
     diegetic::detail::Intake intake(reader);
     Seen seen;

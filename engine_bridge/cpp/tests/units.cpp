@@ -12,9 +12,15 @@ using namespace diegetic;
 
 namespace {
 
+Hello declared() {
+    Hello hello;
+    hello.events = {{"shot"}};
+    return hello;
+}
+
 /// What a game says, to a link.
 struct Game {
-    Link link{Hello{}, 10};
+    Link link{declared(), 10};
     double now = 100;
 
     void parameter(const char* name, double value) {
@@ -29,10 +35,29 @@ struct Game {
         link.say("prompt", message);
     }
 
-    std::optional<Error> event(std::uint64_t id, double time) {
+    std::optional<Error> event(std::uint64_t id, double time, const char* name = "shot") {
         Bytes message;
-        encode(Event{id, "shot", time}, message);
-        return link.post(id, time, message);
+        encode(Event{id, name, time}, message);
+        const std::optional<Error> full = link.post(id, time, message);
+        link.named(name);
+        return full;
+    }
+
+    void turn(const char* value) {
+        Bytes message;
+        encode(Switch{"surface", value, now}, message);
+        link.say("switch surface", message);
+        link.switched("surface", value);
+    }
+
+    /// Whether the bank is ready after a status that has heard what was said up to `heard`.
+    bool ready(double heard, std::int64_t takes = 12) {
+        Status status;
+        status.bank_ready = takes;
+        status.bank_wanted = 12;
+        status.heard = heard;
+        link.receive(status, now);
+        return link.bank_ready();
     }
 
     void frame(std::uint8_t shade) {
@@ -222,6 +247,81 @@ void the_status_is_that_of_the_session() {
     CHECK(!game.link.stats().status);
 }
 
+void a_full_bank_is_one_of_which_a_server_has_told_since_hello() {
+    Game game;
+    game.open();
+    CHECK(!game.link.bank_ready());
+    CHECK(!game.ready(0));
+    CHECK(!game.ready(99.9));
+    CHECK(!game.ready(100, 11));
+    CHECK(game.ready(100));
+    game.link.disconnected();
+    CHECK(!game.link.bank_ready());
+}
+
+void after_a_switch_only_a_status_that_has_heard_of_it_tells() {
+    Game game;
+    game.open();
+    CHECK(game.ready(100));
+    game.turn("grass");
+    CHECK(!game.link.bank_ready());
+    CHECK(!game.ready(100));
+    CHECK(game.sent() == "switch");  // the clock stands: no two pings are alike
+    game.now += 0.1;
+    CHECK(game.sent() == "ping");
+    CHECK(!game.ready(100));
+    CHECK(game.ready(game.now));
+    game.now += 0.1;
+    game.turn("grass");  // as a game does that says it in every frame
+    game.event(1, game.now);
+    CHECK(game.link.bank_ready());
+    CHECK(game.sent() == "switch, event shot 1");
+}
+
+void a_value_that_is_said_again_while_it_waits_is_still_waited_for() {
+    Game game;
+    game.open();
+    game.turn("grass");
+    game.prompt("rain");
+    game.turn("grass");
+    game.now += 1;  // the ping that is due goes first, and says nothing of the switch
+    CHECK(game.sent() == "ping, prompt rain, switch");
+    CHECK(!game.ready(game.now));
+    game.now += 0.1;
+    CHECK(game.sent() == "ping");
+    CHECK(game.ready(game.now));
+}
+
+void a_name_that_was_not_declared_is_waited_for_once() {
+    Game game;
+    game.open();
+    game.event(1, game.now, "crow");
+    CHECK(!game.ready(100));
+    game.now += 0.1;
+    CHECK(game.sent() == "event crow 1, ping");
+    CHECK(game.ready(game.now));
+    game.event(2, game.now, "crow");
+    CHECK(game.link.bank_ready());
+}
+
+void a_server_that_was_restarted_is_told_all_before_it_is_believed() {
+    Game game;
+    game.open();
+    game.turn("grass");
+    game.now += 0.1;
+    game.sent();
+    CHECK(game.ready(game.now));
+    game.turn("grass");
+    game.sent();
+    game.link.disconnected();
+    game.now += 1;
+    game.open();
+    CHECK(!game.ready(game.now));
+    game.now += 0.1;
+    CHECK(game.sent() == "switch, ping");
+    CHECK(game.ready(game.now));
+}
+
 }  // namespace
 
 int main() {
@@ -237,6 +337,11 @@ int main() {
         only_the_newest_frame_waits_and_behind_all_else,
         a_ping_goes_out_each_second_before_anything_else,
         the_status_is_that_of_the_session,
+        a_full_bank_is_one_of_which_a_server_has_told_since_hello,
+        after_a_switch_only_a_status_that_has_heard_of_it_tells,
+        a_value_that_is_said_again_while_it_waits_is_still_waited_for,
+        a_name_that_was_not_declared_is_waited_for_once,
+        a_server_that_was_restarted_is_told_all_before_it_is_believed,
     };
     for (const auto test : tests) test();
     return verdict("units", std::size(tests));

@@ -29,6 +29,7 @@ def replies() -> dict[str, Fields]:
         "bank_wanted": 20,
         "events_missed": 4,
         "events_late": 5,
+        "heard": 8.125,
     }
     welcome = {"type": "welcome", "version": 1, "session": "5f1d", "rate": 48000}
     samples = struct.pack("<128f", *(n / 64 - 1 for n in range(128)))

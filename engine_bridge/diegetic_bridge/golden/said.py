@@ -201,6 +201,10 @@ def _mixes() -> dict[str, Fields]:
         "push_snapshot-least": {"type": "push_snapshot", "name": "pause", "time": 10.5},
         "push_snapshot-full": {"type": "push_snapshot", "name": "p", "time": 10.5, "fade": 0.1},
         "pop_snapshot-least": {"type": "pop_snapshot", "name": "pause", "time": 10.5},
+        "loudness-least": {"type": "loudness", "time": 10.5},
+        "loudness-full": {"type": "loudness", "time": 10.5, "lufs": -23.5},
+        "loudness-lowest": {"type": "loudness", "time": 10.5, "lufs": -40.0},
+        "loudness-highest": {"type": "loudness", "time": 10.5, "lufs": -10.0},
         "pop_snapshot-full": {
             "type": "pop_snapshot",
             "name": "é" * 64,

@@ -5,7 +5,7 @@ has its limit in its annotation, so that what passes `decode` is safe to use. Un
 ignored: a minor version may add fields.
 
     engine -> server   hello; frame, prompt, layers, parameter, switch, event, ping; bye
-                       bus, push_snapshot, pop_snapshot, listener
+                       bus, push_snapshot, pop_snapshot, loudness, listener
     server -> engine   welcome; ack, error, status, pong; pcm
 
 Every message of the engine carries `time`: the engine's own monotonic clock in seconds, at which
@@ -44,6 +44,7 @@ from diegetic_bridge.messages.said import (
     Hello,
     Layers,
     Listener,
+    Loudness,
     Parameter,
     Ping,
     PopSnapshot,
@@ -88,6 +89,7 @@ __all__ = [
     "Layer",
     "Layers",
     "Listener",
+    "Loudness",
     "Origin",
     "Parameter",
     "ParameterSpec",

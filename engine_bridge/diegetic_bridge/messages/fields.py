@@ -30,6 +30,7 @@ Ramp = Annotated[float, Meta(ge=0, le=60)]
 Value = Annotated[float, Meta(ge=-1e9, le=1e9)]
 Gain = Annotated[float, Meta(ge=-96, le=24)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+LoudnessTarget = Annotated[float, Meta(ge=-40, le=-10)]  # LUFS
 Side = Annotated[int, Meta(gt=0, le=4096)]
 EventId = Annotated[int, Meta(ge=0, lt=2**53)]  # 2**53: a double holds it, so every engine can
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]

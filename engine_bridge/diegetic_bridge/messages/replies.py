@@ -45,7 +45,7 @@ class Status(Struct, frozen=True, tag="status"):
     Attributes:
         frames: good frames received, of which `frames_conflated` made way for a newer one.
         events: events received, each counted once.
-        buses: changes of a bus.
+        buses: changes of a bus, and of the loudness.
         snapshots: snapshots that came in or went.
         listeners: movements of the listener.
         errors: error replies made.
@@ -56,6 +56,8 @@ class Status(Struct, frozen=True, tag="status"):
         bank_ready: sounds of declared events that are ready, of `bank_wanted`.
         events_missed: events for which no sound was ready; the nearest was heard instead, if any.
         events_late: events that were heard later than asked for.
+        heard: the time of the newest hello or ping that had been heard when the figures from `rtf`
+            on were taken: they know of all that the engine had said before it.
     """
 
     frames: int = 0
@@ -77,6 +79,7 @@ class Status(Struct, frozen=True, tag="status"):
     bank_wanted: int = 0
     events_missed: int = 0
     events_late: int = 0
+    heard: float = 0.0
 
 
 class Pong(Struct, frozen=True, tag="pong"):

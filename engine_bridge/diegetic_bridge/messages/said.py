@@ -15,6 +15,7 @@ from diegetic_bridge.messages.fields import (
     EventId,
     Gain,
     Layer,
+    LoudnessTarget,
     Name,
     Origin,
     PixelFormat,
@@ -240,6 +241,16 @@ class PopSnapshot(Struct, frozen=True, tag="pop_snapshot"):
     fade: Ramp = 0.0
 
 
+class Loudness(Struct, frozen=True, tag="loudness"):
+    """The whole mix is steered towards a loudness, slowly; None leaves it as it comes.
+
+    `lufs`: integrated, after ITU-R BS.1770.
+    """
+
+    time: Time
+    lufs: LoudnessTarget | None = None
+
+
 class Listener(Struct, frozen=True, tag="listener"):
     """Where the ears are, where they look and where their top is; directions of any length."""
 
@@ -270,7 +281,18 @@ class Bye(Struct, frozen=True, tag="bye"):
     time: Time
 
 
-Said = Prompt | Layers | Parameter | Switch | Event | Bus | PushSnapshot | PopSnapshot | Listener
+Said = (
+    Prompt
+    | Layers
+    | Parameter
+    | Switch
+    | Event
+    | Bus
+    | PushSnapshot
+    | PopSnapshot
+    | Loudness
+    | Listener
+)
 """What must arrive: a state's newest value, and every event."""
 
 ClientMessage = Hello | Frame | Said | Ping | Bye

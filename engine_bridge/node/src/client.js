@@ -11,12 +11,15 @@ import { Transport } from "./transport.js";
 /** @typedef {import("./kinds.js").Fields} Fields */
 /** @typedef {import("../index.d.ts").Reply} Reply */
 /** @typedef {import("../index.d.ts").Client} ClientFace */
+/** @typedef {import("../index.d.ts").Status} Status */
 
 const ENDPOINT = "tcp://127.0.0.1:7776";
 const REPLIES = 256; // unread replies that are kept; older ones are forgotten
 const WARNINGS = 64; // different ones that are logged
 const PCM_DEPTH = 0.03; // s
 const EVENT_TTL = 10.0; // s
+const BANK_PATIENCE = 60.0; // s
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** @implements {ClientFace} */
 export class Client {
@@ -30,6 +33,9 @@ export class Client {
   #replies = [];
   /** @type {Set<string>} */
   #warned = new Set();
+  /** @type {Set<(why?: Error) => void>} who waits for the bank */
+  #waiting = new Set();
+  #isClosed = false;
 
   /** @param {import("../index.d.ts").ClientOptions} [options] */
   constructor(options = {}) {
@@ -122,6 +128,11 @@ export class Client {
     this.#say("pop_snapshot", { ...options, name });
   }
 
+  /** @type {ClientFace["setLoudness"]} */
+  setLoudness(lufs) {
+    this.#say("loudness", { lufs });
+  }
+
   /** @type {ClientFace["setListener"]} */
   setListener(position, options) {
     this.#say("listener", { ...options, position });
@@ -145,8 +156,47 @@ export class Client {
     return this.#replies.splice(0);
   }
 
+  /** @type {ClientFace["waitForBank"]} */
+  async waitForBank({ timeout = BANK_PATIENCE } = {}) {
+    if (!(timeout >= 0)) throw new Wrong("timeout", "seconds, 0 or more", timeout);
+    if (this.#isClosed) throw new Error("bank: expected an open client, it is closed");
+    if (!this.#link.isBankReady) await this.#untilBankIsReady(timeout);
+    const { bankReady: ready, bankWanted: wanted } = /** @type {Status} */ (this.#link.status);
+    return { ready, wanted };
+  }
+
   close() {
+    this.#isClosed = true;
     this.#transport.close();
+    for (const end of this.#waiting) end(new Error("bank: expected an open client, it is closed"));
+  }
+
+  /**
+   * @param {number} timeout s
+   * @returns {Promise<void>}
+   */
+  #untilBankIsReady(timeout) {
+    return new Promise((resolve, reject) => {
+      /** @param {Error} [why] */
+      const end = (why) => {
+        clearTimeout(timer);
+        this.#waiting.delete(end);
+        if (why === undefined) resolve();
+        else reject(why);
+      };
+      const wait = Math.min(1000 * timeout, LONGEST_TIMER_MS);
+      const timer = setTimeout(() => end(new Error(this.#bankTrouble())), wait);
+      this.#waiting.add(end);
+    });
+  }
+
+  #bankTrouble() {
+    const { phase, status } = this.#link;
+    if (phase !== "open") return "bank: expected a server, none has answered";
+    if (status === null || status.bankReady >= status.bankWanted) {
+      return "bank: expected a word of it, the server has not said any yet";
+    }
+    return `bank: expected ${status.bankWanted} sounds, ${status.bankReady} are ready`;
   }
 
   /**
@@ -191,6 +241,7 @@ export class Client {
   #note(reply) {
     this.#replies.push(reply);
     if (this.#replies.length > REPLIES) this.#replies.shift();
+    if (this.#link.isBankReady) for (const end of this.#waiting) end();
     if (reply.type !== "error" || this.#warned.size >= WARNINGS) return;
     const about = `${reply.code}: ${reply.field}`;
     if (this.#warned.has(about)) return;

@@ -11,6 +11,10 @@
  *
  * A ping follows every 32 KiB; its pong tells what the server has taken. While more than 256 KiB
  * are on their way nothing follows but pings: a slow server costs frames, not memory.
+ *
+ * Which sounds the bank is to have depends on hello, on switches, and on names that are posted
+ * undeclared. Once all of that has been sent, a ping follows (or the hello was enough): a status
+ * that has `heard` it tells of the bank that is wanted now, and none before it does.
  */
 
 /** @typedef {import("./kinds.js").Fields} Fields */
@@ -24,6 +28,7 @@ export const MAX_EVENTS = 16_384;
 
 const LOOK_INTERVAL = 0.25; // s between two looks for events that have waited too long
 const MAX_PINGS = 64; // that wait for their pong
+const MAX_NAMES = 1024; // of undeclared events that make a difference; servers know no more
 
 export class Link {
   /** @type {"away" | "knocking" | "open"} */
@@ -63,6 +68,16 @@ export class Link {
   #taken = 0;
   /** @type {{time: number, said: number}[]} */
   #pings = [];
+  /** @type {Set<string>} */
+  #declared;
+  /** @type {Set<string>} undeclared names */
+  #posted = new Set();
+  /** @type {string | null} the key of what was said last that the bank depends on */
+  #news = null;
+  #greeted = 0; // time of the newest hello or ping
+  /** @type {number | null} time of the one that followed all news */
+  #asked = null;
+  #isBankReady = false;
 
   /**
    * @param {Fields} hello
@@ -73,6 +88,12 @@ export class Link {
     this.#hello = hello;
     this.#ttl = ttl;
     this.#pcm = pcm;
+    this.#declared = new Set(hello.events.map((/** @type {any} */ event) => event.name ?? event));
+  }
+
+  /** All sounds that are wanted now are ready; false until a server has said so. */
+  get isBankReady() {
+    return this.phase === "open" && this.#isBankReady;
   }
 
   /** Events that the server has not acknowledged yet. */
@@ -87,10 +108,12 @@ export class Link {
    */
   say(message) {
     const key = keyOf(message);
+    const before = this.#kept.get(key);
     for (const messages of [this.#kept, this.#outbox]) {
       messages.delete(key);
       messages.set(key, message);
     }
+    if (this.#matters(message)) this.#look(key, message, before);
     return message.type !== "event" || this.#awaitAck(message);
   }
 
@@ -139,6 +162,8 @@ export class Link {
         break;
       case "status":
         this.status = reply;
+        this.#isBankReady =
+          this.#asked !== null && reply.heard >= this.#asked && reply.bankReady >= reply.bankWanted;
         break;
       case "pcm":
         this.#pcm?.push(reply);
@@ -155,7 +180,7 @@ export class Link {
     if (this.phase === "knocking" && now >= this.#helloAt) return { ...this.#hello, time: now };
     if (this.phase !== "open") return null;
     const isPingDue = now >= this.#pingAt || this.#said - this.#pinged >= PING_BYTES;
-    if (isPingDue) return { type: "ping", time: now };
+    if (isPingDue || (this.#isToAsk && now > this.#greeted)) return { type: "ping", time: now };
     if (this.#said - this.#taken > WINDOW_BYTES) return null;
     for (const message of this.#outbox.values()) return message;
     return this.#frame;
@@ -173,8 +198,11 @@ export class Link {
     switch (message.type) {
       case "hello":
         this.#helloAt = now + HELLO_AGAIN;
+        this.#greeted = message.time;
         break;
       case "ping":
+        if (this.#isToAsk && message.time > this.#greeted) this.#asked = message.time;
+        this.#greeted = message.time;
         this.#pingAt = now + PING_INTERVAL;
         this.#pinged = this.#said;
         this.#pings.push({ time: message.time, said: this.#said });
@@ -202,6 +230,36 @@ export class Link {
     this.#pingAt = now + PING_INTERVAL;
     this.#expire(now);
     this.#outbox = new Map(this.#kept); // in the order in which things were said
+    this.#isBankReady = false;
+    this.#news = null;
+    for (const [key, message] of this.#kept) if (this.#matters(message)) this.#news = key;
+    this.#asked = this.#news === null ? this.#greeted : null;
+  }
+
+  /** All that the bank depends on has been sent, and no ping yet that tells it apart. */
+  get #isToAsk() {
+    return this.#asked === null && (this.#news === null || !this.#outbox.has(this.#news));
+  }
+
+  /** @param {Fields} message */
+  #matters({ type, name }) {
+    return type === "switch" || (type === "event" && !this.#declared.has(name));
+  }
+
+  /**
+   * This was said last, and the bank depends on it: if it is new, no status tells of it yet.
+   * @param {string} key
+   * @param {Fields} message
+   * @param {Fields | undefined} before what it takes the place of
+   */
+  #look(key, message, before) {
+    const { type, name } = message;
+    const isKnown = this.#posted.has(name) || this.#posted.size >= MAX_NAMES;
+    if (type === "event" && !isKnown) this.#posted.add(name);
+    this.#news = key;
+    if (type === "event" ? isKnown : before?.value === message.value) return;
+    this.#asked = null;
+    this.#isBankReady = false;
   }
 
   /**

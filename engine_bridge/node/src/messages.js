@@ -120,6 +120,7 @@ const SAID = {
   }, "bus"),
   push_snapshot: struct(FADED, "push_snapshot"),
   pop_snapshot: struct(FADED, "pop_snapshot"),
+  loudness: struct({ time: needed(TIME), lufs: or(float(-40, -10), null) }, "loudness"),
   listener: struct({
     position: needed(VECTOR),
     time: needed(TIME),
@@ -201,6 +202,7 @@ const REPLIES = {
     bank_wanted: COUNT,
     events_missed: COUNT,
     events_late: COUNT,
+    heard: or(ANY_FLOAT, 0),
   },
   pong: { time: needed(ANY_FLOAT), server_time: needed(ANY_FLOAT) },
   pcm: { number: needed(ANY_INT), samples: needed(bytes(MAX_MESSAGE_BYTES)) },

@@ -44,16 +44,17 @@ test("wrong arguments come out of poll, are logged once and throw nothing", () =
     game.postEvent("shot", { position: "here" });
     game.setBus("voices");
     game.setBus("voices", { mute: 1 });
+    for (const lufs of [NaN, 5, -200, "loud"]) game.setLoudness(lufs);
     game.pushSnapshot("", null);
     game.setListener([1, 2]);
     game.pushFrame(new Uint8Array(10), 2, 2);
   }
   const fields = client.poll().map((reply) => (reply.type === "error" ? reply.field : ""));
-  assert.deepEqual(fields.slice(0, 14), [
+  assert.deepEqual(fields.slice(0, 18), [
     "text", "text", "text", "layers", "value", "ranp", "name", "time", "position", "gain_db",
-    "mute", "name", "position", "pixels",
+    "mute", "lufs", "lufs", "lufs", "lufs", "name", "position", "pixels",
   ]);
-  assert.equal(client.stats.errors, 28);
+  assert.equal(client.stats.errors, 36);
   assert.equal(client.stats.eventsWaiting, 0);
   assert.equal(new Set(lines).size, lines.length);
   client.close();
@@ -64,4 +65,16 @@ test("a declaration out of its limits and an address that is none throw", () => 
   assert.throws(() => new Client({ endpoint: "nowhere" }), /ZeroMQ address/);
   const typo = /** @type {any} */ ({ event: ["shot"] });
   assert.throws(() => new Client(typo), { field: "event" });
+});
+
+test("who waits for the bank in vain is told why", async () => {
+  const client = new Client({ endpoint: NOBODY, events: ["shot"], log: () => {} });
+  await assert.rejects(client.waitForBank({ timeout: 0.01 }), /a server, none has answered/);
+  for (const timeout of [NaN, -1]) {
+    await assert.rejects(client.waitForBank({ timeout }), { field: "timeout" });
+  }
+  const waiting = client.waitForBank({ timeout: Infinity });
+  client.close();
+  await assert.rejects(waiting, /closed/);
+  await assert.rejects(client.waitForBank(), /closed/);
 });

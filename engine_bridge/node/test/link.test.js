@@ -8,7 +8,7 @@ import { checked } from "../src/messages.js";
 
 /** @typedef {import("../src/kinds.js").Fields} Fields */
 
-const HELLO = checked("hello", { version: 1, time: 0 });
+const HELLO = checked("hello", { version: 1, time: 0, events: ["shot", { name: "step" }] });
 /** @type {import("../index.d.ts").Reply} */
 const WELCOME = {
   type: "welcome", version: 1, session: "s", rate: 48000, latencyMs: 80, pcm: false,
@@ -46,6 +46,20 @@ function takeAll(link, now = 0) {
 
 /** @param {number} id */
 const event = (id, time = 0) => checked("event", { id, name: "shot", time });
+
+/** @param {string} value */
+const surface = (value, time = 0) => checked("switch", { name: "surface", value, time });
+
+/**
+ * Whether the bank is ready after a status that has heard what was said up to `heard`.
+ * @param {Link} link
+ * @param {number} heard
+ */
+function isReady(link, heard, bankReady = 12) {
+  const status = /** @type {any} */ ({ type: "status", heard, bankReady, bankWanted: 12 });
+  link.receive(status, heard);
+  return link.isBankReady;
+}
 
 /** @param {number} value */
 const threat = (value) => checked("parameter", { name: "threat", value, time: 0 });
@@ -151,4 +165,77 @@ test("a server that takes nothing gets no more than a window, and the rest when 
   link.receive({ type: "pong", time: pings[0].time, serverTime: 7 }, 2);
   assert.equal(link.roundTrip, 2);
   assert.equal(take(link, 1)?.type, "event");
+});
+
+test("a full bank is one of which a server has told since hello", () => {
+  const link = makeLink();
+  open(link, 20);
+  assert.equal(link.isBankReady, false);
+  assert.equal(isReady(link, 0), false); // a server that does not say what it had heard
+  assert.equal(isReady(link, 19.9), false);
+  assert.equal(isReady(link, 20, 11), false);
+  assert.equal(isReady(link, 20), true);
+  link.disconnected();
+  assert.equal(link.isBankReady, false);
+});
+
+test("after a switch only a status that has heard of it tells", () => {
+  const link = makeLink();
+  open(link, 20);
+  assert.equal(isReady(link, 20), true);
+  link.say(surface("grass"));
+  assert.equal(link.isBankReady, false);
+  assert.deepEqual(take(link, 20), surface("grass"));
+  assert.equal(take(link, 20), null); // the clock stands: no two pings are alike
+  assert.equal(isReady(link, 20), false);
+  assert.equal(take(link, 20.1)?.type, "ping");
+  assert.equal(isReady(link, 20), false);
+  assert.equal(isReady(link, 20.1), true);
+  link.say(surface("grass", 1)); // as a game does that says it in every frame
+  link.say(event(1));
+  link.say(checked("event", { id: 2, name: "step", time: 0 }));
+  assert.equal(link.isBankReady, true);
+  for (let count = 0; count < 3; count++) assert.notEqual(take(link, 20.2)?.type, "ping");
+  assert.equal(take(link, 20.2), null);
+});
+
+test("a value that is said again while it waits is still waited for", () => {
+  const link = makeLink();
+  open(link, 20);
+  link.say(surface("grass"));
+  link.say(threat(0.5));
+  link.say(surface("grass", 1));
+  const said = [];
+  for (let message = take(link, 21); message; message = take(link, 21)) said.push(message.type);
+  assert.deepEqual(said, ["ping", "parameter", "switch"]);
+  assert.equal(isReady(link, 21), false); // that ping was due, and says nothing of the switch
+  assert.equal(take(link, 21.1)?.type, "ping");
+  assert.equal(isReady(link, 21.1), true);
+});
+
+test("a name that was not declared is waited for once", () => {
+  const link = makeLink();
+  open(link, 20);
+  const crow = (/** @type {number} */ id) => checked("event", { id, name: "crow", time: 20 });
+  link.say(crow(1));
+  assert.equal(isReady(link, 20), false);
+  assert.deepEqual(take(link, 20.1), crow(1));
+  assert.equal(take(link, 20.1)?.type, "ping");
+  assert.equal(isReady(link, 20.1), true);
+  link.say(crow(2));
+  assert.equal(link.isBankReady, true);
+});
+
+test("a server that was restarted is told all before it is believed", () => {
+  const link = makeLink();
+  open(link, 20);
+  link.say(surface("grass"));
+  takeAll(link, 20.1);
+  assert.equal(isReady(link, 20.1), true);
+  link.disconnected();
+  open(link, 21);
+  assert.equal(isReady(link, 21), false);
+  assert.deepEqual(take(link, 21.1), surface("grass"));
+  assert.equal(take(link, 21.1)?.type, "ping");
+  assert.equal(isReady(link, 21.1), true);
 });

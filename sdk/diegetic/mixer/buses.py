@@ -29,6 +29,7 @@ from diegetic.mixer.commands import (
     SetBus,
 )
 from diegetic.mixer.ramp import FADE, RAMP, Ramp, Stretch, amplitude
+from diegetic.mixer.room import line, plus, times
 from diegetic.snapshot import FloatArray
 
 MAX_BUSES = 64
@@ -99,6 +100,7 @@ class Buses:
     def __init__(self, block: int) -> None:
         self._block = block
         self._phase = ((np.arange(block) + 1.0) / block).astype(np.float32)
+        self._copy = np.zeros(CHANNELS * block, np.float32)
         self._buses: dict[str, _Bus] = {}
         self._order: list[_Bus] = []  # children before parents
         self._heard: set[str] = set()  # sources of ducks
@@ -229,30 +231,40 @@ class Buses:
             if isinstance(gain, np.ndarray) or gain != 1.0:
                 samples *= gain
             if bus.name in self._heard:
-                bus.energy += float(np.vdot(samples, samples))
+                bus.energy += self._energy(samples)
             bus.filled = False
             if bus.parent:
                 self._buses[bus.parent].add(samples)
         return self._buses[MASTER].samples[:, : stretch.count]
+
+    def _energy(self, samples: FloatArray) -> float:
+        """Return the sum of squares of (2, count): of a whole block where it is, else of a copy."""
+        if samples.shape[1] < self._block:
+            copy = self._copy[: samples.size].reshape(samples.shape)
+            copy[:] = samples
+            samples = copy
+        return float(np.vdot(samples, samples))
 
     def _gain(self, bus: _Bus, stretch: Stretch, offset: int) -> "float | FloatArray":
         """Return what `bus` is multiplied by: one number while nothing moves, else (count,)."""
         level_db = stretch.values(bus.gain_db)
         for pushed in self._pushed:
             if bus.name in pushed.gains_db:
-                level_db = level_db + stretch.values(pushed.weight) * pushed.gains_db[bus.name]
+                share = times(stretch.values(pushed.weight), pushed.gains_db[bus.name])
+                level_db = plus(level_db, share)
         if isinstance(level_db, np.ndarray):
-            nepers = np.minimum(level_db, MAX_GAIN_DB) * _NEPERS
-            gain: float | FloatArray = np.exp(nepers).astype(np.float32)
+            np.minimum(level_db, MAX_GAIN_DB, out=level_db)
+            level_db *= _NEPERS
+            gain: float | FloatArray = np.exp(level_db, out=level_db)
         else:
             gain = amplitude(min(level_db, MAX_GAIN_DB))
-        gain = gain * stretch.values(bus.mute)
+        gain = times(gain, stretch.values(bus.mute))
         before, after = bus.duck
         if before != after:
             phase = self._phase[offset : offset + stretch.count]
-            gain = gain * (before + (after - before) * phase)
+            gain = times(gain, line(before, after, phase, stretch.room))
         elif after != 1.0:
-            gain = gain * after
+            gain = times(gain, after)
         return gain
 
     def _follow(self) -> None:

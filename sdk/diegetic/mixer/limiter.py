@@ -60,6 +60,8 @@ class Limiter:
         self._decaying = np.zeros(block + 1, np.float32)
         self._asked = np.zeros(_HOLD - 1 + block, np.float32)  # after the release
         self._held = np.zeros(_SMOOTH - 1 + block, np.float32)
+        self._left = np.zeros(block, np.float32)
+        self._is_none = np.zeros(block, np.bool_)
         self._scratch = np.zeros((2, _HOLD - 1 + block), np.float32)
         self._busy = False  # something is left of what was asked
 
@@ -77,7 +79,8 @@ class Limiter:
             out[:] = due
             self.reduction_db = 0.0
         else:
-            np.multiply(due, 1.0 - taken, out=out)
+            left = np.subtract(1.0, taken, out=self._left[:count])
+            np.multiply(due, left, out=out)
             self.reduction_db = -20.0 * math.log10(1.0 - float(taken.max()))
             self.deepest_db = max(self.deepest_db, self.reduction_db)
         _shift(self._delayed, count, DELAY)
@@ -100,7 +103,7 @@ class Limiter:
         np.multiply(new, self._up[:count], out=decaying[1:])
         np.maximum.accumulate(decaying, out=decaying)
         np.multiply(decaying[1:], self._down[:count], out=new)
-        new[new < _GONE] = 0.0
+        np.copyto(new, 0.0, where=np.less(new, _GONE, out=self._is_none[:count]))
         decaying[0] = new[-1]
 
         wide = _slide(np.maximum, asked, _POWER, self._scratch)
@@ -126,6 +129,7 @@ class _TruePeak:
         )
         self._gathered = np.zeros(TAPS * CHANNELS * block, np.float32)
         self._filters = np.concatenate([_interpolator(), _recommended()])
+        self._peaks = np.zeros(block, np.float32)
         self._between = np.zeros(len(self._filters) * CHANNELS * block, np.float32)
 
     def __call__(self, samples: FloatArray) -> FloatArray:
@@ -139,7 +143,8 @@ class _TruePeak:
         between = self._between[: phases * size].reshape(phases, size)
         np.matmul(self._filters, gathered, out=between)
         np.abs(between, out=between)
-        peaks: FloatArray = between.reshape(-1, count).max(axis=0)
+        peaks = self._peaks[:count]
+        np.maximum.reduce(between.reshape(-1, count), axis=0, out=peaks)
         _shift(self._padded, count, TAPS - 1)
         return peaks
 

@@ -7,6 +7,7 @@ more than 10 LU under the mean of the rest.
 
 import math
 from collections import deque
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -42,13 +43,26 @@ def loudness(power: float) -> float:
     return _OFFSET + 10.0 * math.log10(power) if power > 0 else -math.inf
 
 
-def gated(powers: Array) -> float:
-    """Return the mean of block `powers` behind both gates, in LUFS; -inf if none passes."""
-    powers = powers[powers > _power(ABSOLUTE_GATE)]
-    if len(powers):
-        gate = loudness(float(powers.mean())) + RELATIVE_GATE
-        powers = powers[powers > _power(gate)]
-    return loudness(float(powers.mean())) if len(powers) else -math.inf
+def gated(powers: Collection[float], room: Array) -> float:
+    """Return the mean of block `powers` behind both gates, in LUFS; -inf if none passes.
+
+    `room`: at least as many values, which are lost.
+    """
+    passed = _above(powers, _power(ABSOLUTE_GATE), room)
+    if len(passed):
+        gate = loudness(float(passed.mean())) + RELATIVE_GATE
+        passed = _above(powers, _power(max(gate, ABSOLUTE_GATE)), room)
+    return loudness(float(passed.mean())) if len(passed) else -math.inf
+
+
+def _above(powers: Iterable[float], gate: float, room: Array) -> Array:
+    """Return those of `powers` that are above `gate`, at the front of `room`."""
+    count = 0
+    for power in powers:
+        if power > gate:
+            room[count] = power
+            count += 1
+    return room[:count]
 
 
 def _power(lufs: float) -> float:
@@ -98,19 +112,28 @@ class Weighting:
     def __init__(self) -> None:
         self._filter = _k_weighting()
         self._state = np.zeros((CHANNELS, 4))
+        self._wide, self._weighted, self._echo = np.zeros((3, CHANNELS * _CHUNK))
 
     def push(self, samples: FloatArray) -> Array:
         """Return the next (2, n), K-weighted."""
-        pieces = range(0, samples.shape[1], _CHUNK)
-        weighted = [self._push(samples[:, start : start + _CHUNK]) for start in pieces]
-        return np.concatenate(weighted, axis=1) if len(weighted) != 1 else weighted[0]
+        whole = np.zeros(samples.shape)
+        for start in range(0, samples.shape[1], _CHUNK):
+            part = slice(start, start + _CHUNK)
+            whole[:, part] = self.push_piece(samples[:, part])
+        return whole
 
-    def _push(self, samples: FloatArray) -> Array:
+    def push_piece(self, samples: FloatArray) -> Array:
+        """Return the next (2, n <= 128), K-weighted; a view that the next call overwrites."""
         count = samples.shape[1]
-        wide = samples.astype(np.float64)
+        wide, weighted, echo = (
+            room[: CHANNELS * count].reshape(CHANNELS, count)
+            for room in (self._wide, self._weighted, self._echo)
+        )
+        wide[:] = samples
         block = self._filter
-        weighted = wide @ block.response[:count, :count]
-        weighted += self._state @ block.decay[:, :count]
+        np.matmul(wide, block.response[:count, :count], out=weighted)
+        weighted += np.matmul(self._state, block.decay[:, :count], out=echo)
+        # Four numbers of each channel: smaller than any array's head
         self._state = self._state @ block.powers[count] + wide @ block.intake[_CHUNK - count :]
         self._state[np.abs(self._state) < _DENORMAL] = 0.0
         return weighted
@@ -134,18 +157,19 @@ class Meter:
         self._filled = 0  # samples of it
         self._hops: deque[float] = deque(maxlen=HOPS_PER_BLOCK)
         self._powers: deque[float] = deque(maxlen=window)
+        self._room = np.zeros(window)
 
     @property
     def integrated(self) -> float:
         """Gated LUFS of the window."""
-        return gated(np.array(self._powers))
+        return gated(self._powers, self._room)
 
     def push(self, samples: FloatArray) -> None:
         """Hear (2, n) more."""
         start = 0
         while start < samples.shape[1]:
             count = min(samples.shape[1] - start, _CHUNK, HOP - self._filled)
-            weighted = self._weighting.push(samples[:, start : start + count])
+            weighted = self._weighting.push_piece(samples[:, start : start + count])
             self._energy += float(np.vdot(weighted, weighted))
             self._filled += count
             start += count

@@ -38,12 +38,14 @@ from diegetic.mixer.commands import (
 from diegetic.mixer.limiter import DELAY, Limiter
 from diegetic.mixer.loudness import Leveller
 from diegetic.mixer.ramp import Stretch, amplitude
+from diegetic.mixer.room import Room, line
 from diegetic.mixer.voices import Started, Voices
 from diegetic.snapshot import FloatArray
 
 MAX_SCHEDULED = 1024  # changes of buses that lie ahead
 REFUSALS_KEPT = 16
 _LOUDEST = 1000.0  # +60 dBFS: what any gains make of more is cut off, unheard by the limiter
+_BUFFER = 16  # samples, the least: else numpy copies what it spreads over rows, row by row
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +76,7 @@ class Mixer:
         self._block = block
         self._voices = Voices(block, voices)
         self._buses = Buses(block)
+        self._room = Room(block)
         self._leveller = Leveller()
         self._limiter = Limiter(block)
         self._scheduled: list[tuple[int, int, SetBus]] = []  # by time, then by arrival
@@ -136,12 +139,16 @@ class Mixer:
                 f"got {bed.shape} and {out.shape}"
             )
         done = 0
-        while done < len(bed):
-            stretch = self._next_stretch(len(bed) - done)
-            part = slice(done, done + stretch.count)
-            out[part] = self._mix(bed[part], stretch).T
-            self.position = stretch.end
-            done += stretch.count
+        usual = np.setbufsize(_BUFFER)
+        try:
+            while done < len(bed):
+                stretch = self._next_stretch(len(bed) - done)
+                part = slice(done, done + stretch.count)
+                out[part] = self._mix(bed[part], stretch).T
+                self.position = stretch.end
+                done += stretch.count
+        finally:
+            np.setbufsize(usual)
 
     def _next_stretch(self, most: int) -> Stretch:
         """Return what can be mixed in one go, after doing what is scheduled for its beginning."""
@@ -150,7 +157,8 @@ class Mixer:
             self._buses.set(self._scheduled.pop(0)[2], self.position)
         if self._scheduled:
             end = min(end, self._scheduled[0][0])
-        return Stretch(self.position, end - self.position)
+        self._room.clear()
+        return Stretch(self.position, end - self.position, self._room)
 
     def _mix(self, bed: FloatArray, stretch: Stretch) -> FloatArray:
         """Return the (2, count) that leave for `stretch`."""
@@ -183,7 +191,8 @@ class Mixer:
         self._leveller.hear(master)  # after the step: how much is heard by then depends on the cut
         before, after = self._level
         if before != after:
-            master *= before + (after - before) * self._phase[offset : offset + stretch.count]
+            phase = self._phase[offset : offset + stretch.count]
+            master *= line(before, after, phase, stretch.room)
         elif after != 1.0:
             master *= after
 

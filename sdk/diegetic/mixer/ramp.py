@@ -17,6 +17,7 @@ from functools import lru_cache
 import numpy as np
 
 from diegetic.config import RATE
+from diegetic.mixer.room import Room
 from diegetic.snapshot import FloatArray
 
 FADE = RATE // 100  # 10 ms: nothing starts or stops faster
@@ -70,10 +71,14 @@ class Ramp:
 
 @dataclass
 class Stretch:
-    """The samples being mixed: `count` of them, the first of which is sample `position`."""
+    """The samples being mixed: `count` of them, the first of which is sample `position`.
+
+    What it returns is in `room`, and lasts until that is cleared.
+    """
 
     position: int
     count: int
+    room: Room = field(default_factory=lambda: Room(0))
     _heights: dict[Curve, FloatArray] = field(default_factory=dict)
 
     @property
@@ -88,33 +93,48 @@ class Stretch:
             return _short(curve.length)[_AROUND + first : _AROUND + first + self.count]
         heights = self._heights.get(curve)
         if heights is None:
-            heights = self._heights[curve] = _heights(first, self.count, curve.length)
+            heights = self._heights[curve] = self.room.take(self.count)
+            _rise(first, curve.length, heights)
         return heights
 
     def values(self, ramp: Ramp) -> "float | FloatArray":
-        """Return `ramp` over the stretch: one number while it rests, else (count,)."""
+        """Return `ramp` over the stretch: one number while it rests, else (count,) to change."""
         if ramp.rests(self.position):
             return ramp.target
-        return ramp.source + (ramp.target - ramp.source) * self.heights(ramp.curve)
+        values = self.room.take(self.count)
+        np.multiply(self.heights(ramp.curve), ramp.target - ramp.source, out=values)
+        values += ramp.source
+        return values
 
 
-def _heights(first: int, count: int, length: int) -> FloatArray:
-    """Return a curve of `length` from its sample `first` on, (count,), read-only."""
-    share = np.arange(count, dtype=np.float32)
-    share += first + 0.5
-    share *= 1.0 / length
-    np.clip(share, 0.0, 1.0, out=share)
-    share *= np.float32(math.pi / 2)
-    heights = np.sin(share, out=share)
-    heights *= heights
-    heights.setflags(write=False)
-    return heights
+def _rise(first: int, length: int, out: FloatArray) -> None:
+    """Write a curve of `length` from its sample `first` on into `out` (count,), read-only then."""
+    np.add(_counts(len(out)), first + 0.5, out=out)
+    out *= 1.0 / length
+    np.clip(out, 0.0, 1.0, out=out)
+    out *= np.float32(math.pi / 2)
+    np.sin(out, out=out)
+    out *= out
+    out.setflags(write=False)
+
+
+@lru_cache(maxsize=1)
+def _all_counts() -> FloatArray:
+    """Return 0, 1, 2, ... for the longest block."""
+    return np.arange(_AROUND, dtype=np.float32)
+
+
+def _counts(count: int) -> FloatArray:
+    """Return (count,) of 0, 1, 2, ..."""
+    return _all_counts()[:count] if count <= _AROUND else np.arange(count, dtype=np.float32)
 
 
 @lru_cache(maxsize=64)
 def _short(length: int) -> FloatArray:
     """Return a curve of `length`, and `_AROUND` samples before and after it."""
-    return _heights(-_AROUND, 2 * _AROUND + length, length)
+    heights = np.zeros(2 * _AROUND + length, np.float32)
+    _rise(-_AROUND, length, heights)
+    return heights
 
 
 def amplitude(gain_db: float) -> float:

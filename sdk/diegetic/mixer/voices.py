@@ -147,6 +147,8 @@ class Voices:
         slots = 2 * limit  # as many again may be fading
         self._rows = np.zeros((_ROWS * slots, block), np.float32)
         self._gains = np.zeros((CHANNELS, _ROWS * slots), np.float32)
+        self._falling = np.zeros(block, np.float32)
+        self._mixed = np.zeros(CHANNELS * block, np.float32)
         self._lowpass = _Lowpass(block, CHANNELS * slots)
 
     @property
@@ -216,7 +218,7 @@ class Voices:
     # Mixing
 
     def mix(self, stretch: Stretch) -> Iterator[tuple[str, FloatArray]]:
-        """Yield each bus that voices sound on with their sum, (2, count)."""
+        """Yield each bus that voices sound on with their sum, (2, count), until the next."""
         self._begin(stretch)
         if not self._live:
             return
@@ -281,7 +283,8 @@ class Voices:
             if voice.state is not None:
                 spans.append((slice(first_muffled + dry.start, first_muffled + dry.stop), MUFFLED))
             if voice.fade is not None:
-                falling = 1.0 - stretch.heights(voice.fade)
+                falling = self._falling[: stretch.count]
+                np.subtract(1.0, stretch.heights(voice.fade), out=falling)
                 for span, _ in spans:
                     rows[span] *= falling
             if stretch.position >= voice.curve.end or voice.source is voice.target:
@@ -294,7 +297,9 @@ class Voices:
                 np.multiply(rows[span], rising, out=rows[used : used + 2])
                 gains[:, used : used + 2] = change[:, part]
                 used += 2
-        return gains[:, :used] @ rows[:used]
+        mixed = self._mixed[: CHANNELS * stretch.count].reshape(CHANNELS, stretch.count)
+        np.matmul(gains[:, :used], rows[:used], out=mixed)
+        return mixed
 
 
 class _Lowpass:

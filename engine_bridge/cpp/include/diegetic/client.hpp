@@ -61,10 +61,10 @@ struct EventOptions {
 
 /// One game's connection to the sound server.
 ///
-/// States (prompt, layers, parameters, switches, buses, snapshots, listener): the newest value
-/// counts, and is sent again to a server that was restarted. Events arrive exactly once and in
-/// order, also over a broken connection; one that finds no server in time is given up and counted.
-/// Frames: only the newest waits.
+/// States (prompt, layers, parameters, switches, buses, snapshots, loudness, listener): the newest
+/// value counts, and is sent again to a server that was restarted. Events arrive exactly once and
+/// in order, also over a broken connection; one that finds no server in time is given up and
+/// counted. Frames: only the newest waits.
 ///
 /// Wrong arguments, wrong declarations included, are logged once and come out of `poll` as an
 /// Error, as do the server's.
@@ -133,7 +133,8 @@ public:
 
     /// Give a switch one of its values.
     void set_switch(std::string_view name, std::string_view value) {
-        say(key("switch ", name), Switch{name, value, clock_()});
+        const auto also = [&] { link_->switched(name, value); };
+        say(key("switch ", name), Switch{name, value, clock_()}, also);
     }
 
     /// Have something heard once; return its id, which an Ack names when it has arrived.
@@ -153,6 +154,7 @@ public:
             {
                 const std::lock_guard<std::mutex> lock(mutex_);
                 full = link_->post(id, time, std::move(message));
+                link_->named(name);
             }
             if (full) note(*full);
             ring();
@@ -178,6 +180,9 @@ public:
     void pop_snapshot(std::string_view name, double fade = 0) {
         say(key("snapshot ", name), Snapshot<false>{name, clock_(), fade});
     }
+
+    /// Have the whole mix steered towards `lufs` (-40 to -10, BS.1770); nothing: as it comes.
+    void set_loudness(std::optional<double> lufs) { say("loudness", Loudness{clock_(), lufs}); }
 
     /// Say where the ears are (metres, y up), where they look, and where their own top is.
     void set_listener(Vector position, Vector forward = {0, 0, -1}, Vector up = {0, 1, 0}) {
@@ -222,6 +227,13 @@ public:
         return link_->stats();
     }
 
+    /// All sounds of declared events are ready, those that the switches now want: for a loading
+    /// screen, which asks in each tick. False without a server, or until it has told.
+    bool bank_ready() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return link_->bank_ready();
+    }
+
     /// Say goodbye if there is a server, and stop; waits for the network for 0.25 s at most.
     void close() {
         if (worker_) worker_->close();
@@ -244,11 +256,17 @@ private:
 
     template <typename Message>
     void say(std::string key, const Message& state) {
+        say(std::move(key), state, [] {});
+    }
+
+    template <typename Message, typename Also>
+    void say(std::string key, const Message& state, const Also& also) {
         Bytes message;
         if (const std::optional<Error> problem = encode(state, message)) return refuse(*problem);
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             link_->say(std::move(key), std::move(message));
+            also();
         }
         ring();
     }

@@ -9,14 +9,20 @@
 // an event until it is acknowledged. All up to `told_` has been sent in this session. Whenever a
 // session opens, everything kept is sent again: a restarted server is up to date at once, and one
 // that was there all along knows an event by its id. A frame is kept only until a newer one comes.
+//
+// Which sounds the bank is to have depends on hello, on switches, and on names that are posted
+// undeclared. Once all of that has been sent, a ping follows (or the hello was enough): a status
+// that has `heard` it tells of the bank that is wanted now, and none before it does.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -51,9 +57,12 @@ public:
     static constexpr double HELLO_AGAIN = 2;  // s without an answer
     static constexpr double PING_INTERVAL = 1;
     static constexpr std::size_t MAX_EVENTS = 16384;
+    static constexpr std::size_t MAX_NAMES = 1024;  // of undeclared events; servers know no more
 
     /// `event_ttl`: an event that has waited longer than this without a session is given up.
-    Link(Hello hello, double event_ttl) : hello_(std::move(hello)), ttl_(event_ttl) {}
+    Link(Hello hello, double event_ttl) : hello_(std::move(hello)), ttl_(event_ttl) {
+        for (const EventSpec& event : hello_.events) declared_.insert(event.name);
+    }
 
     Phase phase() const { return phase_; }
 
@@ -64,6 +73,9 @@ public:
         stats.events_unacked = events_.size();
         return stats;
     }
+
+    /// All sounds that are wanted now are ready; false until a server has said so.
+    bool bank_ready() const { return phase_ == Phase::open && is_bank_ready_; }
 
     /// Send a state; an older value that was said under the same `key` is forgotten.
     void say(std::string key, Bytes message) {
@@ -84,6 +96,19 @@ public:
         return Error{"full", "events",
                      "expected at most " + std::to_string(MAX_EVENTS) +
                          " on the way, got one more: the oldest are given up"};
+    }
+
+    /// What was said last is this switch's value: it may change which sounds are wanted.
+    void switched(std::string_view name, std::string_view value) {
+        std::string& before = values_[std::string(name)];
+        look(before != value);
+        before = value;
+    }
+
+    /// What was said last is an event of this name, which may not have been declared.
+    void named(std::string_view name) {
+        if (declared_.find(name) != declared_.end()) return;
+        look(posted_.size() < MAX_NAMES && posted_.emplace(name).second);
     }
 
     /// Send a frame when the socket takes it; one that still waits makes way and is counted.
@@ -114,7 +139,11 @@ public:
             is_full_ = is_full_ && events_.size() > MAX_EVENTS / 2;
         }
         if (const auto* pong = std::get_if<Pong>(&reply)) stats_.round_trip = now - pong->time;
-        if (const auto* status = std::get_if<Status>(&reply)) stats_.status = *status;
+        if (const auto* status = std::get_if<Status>(&reply)) {
+            stats_.status = *status;
+            is_bank_ready_ = asked_ && status->heard >= *asked_ &&
+                             status->bank_ready >= status->bank_wanted;
+        }
         if (const auto* error = std::get_if<Error>(&reply)) {
             ++stats_.errors;
             if (error->code == "no-hello" && phase_ == Phase::open) knock(now);
@@ -131,12 +160,15 @@ public:
         message.clear();
         if (phase_ == Phase::knocking && now >= hello_at_) {
             hello_at_ = now + HELLO_AGAIN;
-            hello_.time = now;
+            hello_.time = greeted_ = now;
             encode(hello_, message);
         } else if (phase_ != Phase::open) {
             return false;
-        } else if (now >= ping_at_) {  // first: no flood may let the clocks drift apart
+        } else if (now >= ping_at_ || (!asked_ && is_news_out() && now > greeted_)) {
+            // First: no flood may let the clocks drift apart
             ping_at_ = now + PING_INTERVAL;
+            greeted_ = now;
+            if (!asked_ && is_news_out()) asked_ = now;
             encode(Ping{now}, message);
         } else if (const auto said = kept_.upper_bound(told_); said != kept_.end()) {
             told_ = said->first;
@@ -176,6 +208,22 @@ private:
         ping_at_ = now + PING_INTERVAL;
         expire(now);
         told_ = 0;
+        is_bank_ready_ = false;
+        asked_.reset();
+        if (is_news_out()) asked_ = greeted_;
+    }
+
+    /// What was said last is news for the bank; if it `differs`, no status tells of it yet.
+    void look(bool differs) {
+        news_ = next_ - 1;
+        if (!differs) return;
+        asked_.reset();
+        is_bank_ready_ = false;
+    }
+
+    bool is_news_out() const {
+        const auto said = kept_.upper_bound(told_);
+        return said == kept_.end() || said->first > news_;
     }
 
     void expire(double now) {
@@ -210,6 +258,12 @@ private:
     Bytes frame_;
     double hello_at_ = 0, ping_at_ = 0;
     bool was_connected_ = false;
+    std::set<std::string, std::less<>> declared_, posted_;  // names of events
+    std::unordered_map<std::string, std::string> values_;   // of switches
+    std::uint64_t news_ = 0;       // place of what was said last that the bank depends on
+    double greeted_ = 0;           // time of the newest hello or ping
+    std::optional<double> asked_;  // of the one that followed all news
+    bool is_bank_ready_ = false;
     Stats stats_;
 };
 

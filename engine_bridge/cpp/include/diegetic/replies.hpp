@@ -53,6 +53,7 @@ struct Status {
     double rtf = 0;
     std::int64_t underruns = 0, bank_ready = 0, bank_wanted = 0, events_missed = 0,
                  events_late = 0;
+    double heard = 0;  ///< time of the newest hello or ping that the figures from rtf on know of
 
     template <typename Visitor>
     void fields(Visitor& take) {
@@ -75,6 +76,7 @@ struct Status {
         take.field("bank_wanted", bank_wanted, false);
         take.field("events_missed", events_missed, false);
         take.field("events_late", events_late, false);
+        take.field("heard", heard, false);
     }
 };
 

@@ -189,6 +189,19 @@ struct Snapshot {
     }
 };
 
+/// The whole mix is steered towards a loudness (BS.1770); nothing leaves it as it comes.
+struct Loudness {
+    static constexpr const char* TYPE = "loudness";
+
+    double time = 0;
+    std::optional<double> lufs = {};
+
+    void fields(Fields& put) const {
+        put.number("time", time, TIME);
+        put.number("lufs", lufs, {-40, -10});
+    }
+};
+
 /// Where the ears are, where they look and where their top is; directions of any length.
 struct Listener {
     static constexpr const char* TYPE = "listener";

@@ -2,6 +2,10 @@
 //
 //     Link --take--> Zmtp --> socket   (connects, and tries again, by itself)
 //          <-receive--    <--
+//
+// Whom the game's thread wakes may take its core away, and on a machine whose cores are all busy it
+// is milliseconds until it has one again. So it wakes nobody while there is no session, and nobody
+// who is awake: as long as the game talks, this thread looks by itself.
 #pragma once
 
 #include <algorithm>
@@ -64,9 +68,10 @@ public:
         return address_.has_value();
     }
 
-    /// Have the worker see what `link` has to send now.
+    /// Have the worker see what `link` has to send now; without a session it has nothing.
     void ring() {
-        if (!awake_.exchange(true)) bell_.ring();
+        said_ = true;
+        if (open_ && !awake_.exchange(true)) bell_.ring();
     }
 
     /// Say goodbye if there is a server, and stop; waits for the network for 0.25 s at most.
@@ -82,6 +87,9 @@ private:
     static constexpr double SILENCE = 5;  // s: the server sends a heartbeat each second
     static constexpr double FIRST_RETRY = 0.1, LAST_RETRY = 1;
     static constexpr double GOODBYE = 0.2;
+    static constexpr double LOOK = 0.004;  // s between two looks while the game talks
+    static constexpr double STAY = 0.1;    // s after its last word for which it need not ring
+    static constexpr double TIDY = 0.25;   // s between two looks, without a session, at old events
     // What a game says in a tick goes out together, and wakes this thread once.
     static constexpr std::chrono::milliseconds GATHER{1};
     static constexpr std::size_t BATCH = 65536;  // bytes; small, so that the newest frame is sent
@@ -99,10 +107,15 @@ private:
             if (socket_.is_open() && steady_seconds() - heard_at_ > SILENCE) {
                 lose("says nothing");
             }
-            awake_ = false;
-            if (socket_.is_open() && !connecting_) send();  // what was said while it was awake
+            if (said_.exchange(false)) talk_ends_ = steady_seconds() + STAY;
+            const bool looks = open_ && steady_seconds() < talk_ends_;
+            if (!looks) {
+                awake_ = false;
+                if (socket_.is_open() && !connecting_) send();  // what was said while it was awake
+            }
             const bool to_write = connecting_ || !out_.empty();
-            const bool writable = wait(socket_, to_write, bell_, closing_ ? 0 : patience());
+            const double rest = closing_ ? 0 : looks ? std::min(LOOK, patience()) : patience();
+            const bool writable = wait(socket_, to_write, bell_, rest);
             if (connecting_ && writable) {
                 connecting_ = false;
                 if (!socket_.connected()) lose("does not answer");
@@ -116,6 +129,7 @@ private:
     void leave() {
         const std::lock_guard<std::mutex> lock(mutex_);
         link_.disconnected();
+        open_ = false;
     }
 
     void age() {
@@ -178,6 +192,7 @@ private:
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             link_.receive(*reply, clock_());
+            open_ = link_.phase() == Phase::open;  // what was said before is sent next
         }
         if (std::get_if<Pong>(&*reply) == nullptr) hear_(*reply);
     }
@@ -205,8 +220,8 @@ private:
     /// Seconds until there is something to do by itself.
     double patience() {
         const double now = steady_seconds();
-        if (!socket_.is_open()) return try_at_ - now;
-        const double silence = heard_at_ + SILENCE - now;
+        if (!socket_.is_open()) return std::min(try_at_ - now, TIDY);
+        const double silence = std::min(heard_at_ + SILENCE - now, open_ ? SILENCE : TIDY);
         const std::lock_guard<std::mutex> lock(mutex_);
         const std::optional<double> due = link_.due();
         return due && out_.empty() ? std::min(silence, *due - clock_()) : silence;
@@ -252,8 +267,8 @@ private:
     Bytes buffer_ = Bytes(65536);
     std::size_t sent_ = 0;  // of out_
     bool connecting_ = false, told_absent_ = false;
-    double heard_at_ = 0, try_at_ = 0, retry_ = FIRST_RETRY;
-    std::atomic<bool> closing_{false}, awake_{false};
+    double heard_at_ = 0, try_at_ = 0, retry_ = FIRST_RETRY, talk_ends_ = 0;
+    std::atomic<bool> closing_{false}, awake_{false}, open_{false}, said_{false};
     std::mutex joining_;
     std::thread thread_;
 };

@@ -12,9 +12,9 @@ namespace Diegetic
     ///
     /// Without a server every call does nothing but remember the newest state and the latest events.
     ///
-    /// States (prompt, layers, parameters, switches, buses, snapshots, listener): the newest value
-    /// counts, and is said again to a server that was restarted. Events arrive exactly once and in
-    /// order, also over a broken connection; one that finds no server for 10 s is given up and
+    /// States (prompt, layers, parameters, switches, buses, snapshots, loudness, listener): the newest
+    /// value counts, and is said again to a server that was restarted. Events arrive exactly once and
+    /// in order, also over a broken connection; one that finds no server for 10 s is given up and
     /// counted, as is the oldest of more than 16,384. Frames: at most one waits, the newest.
     ///
     /// Wrong arguments do not throw in the middle of a game: they are logged once and come out of
@@ -43,7 +43,7 @@ namespace Diegetic
             Action<string> log = options.Log ?? (line => { });
             _inbox = new Inbox(log);
             _pcm = options.Pcm == null ? null : new PcmBuffer(options.Pcm, options.PcmDepth);
-            _link = new Link(options.EventTtl);
+            _link = new Link(options.EventTtl, options.Events.ConvertAll(declared => declared.Name));
             Introduce(options.Pcm);
             string identity = Guid.NewGuid().ToString("N");
             _worker = new Worker(_link, _gate, endpoint, identity, _pcm, Receive, log);
@@ -149,6 +149,7 @@ namespace Diegetic
             lock (_gate)
             {
                 Messages.Switch(_link.Say(StateKind.Switch, name), now, name, value);
+                _link.Switched(name, value);
                 _worker.Ring();
             }
         }
@@ -185,18 +186,12 @@ namespace Diegetic
                 {
                     MsgPackWriter to = _link.Post(id, time, out tooMany);
                     Messages.Event(to, time, id, name, gainDb, position, occlusion, bus);
+                    _link.Posted(name);
                     _worker.Ring();
                 }
             }
             if (tooMany)
-                _inbox.Put(new Error
-                {
-                    Code = "full",
-                    Field = "events",
-                    Message = Text.Of(
-                        "expected at most {0} on the way, got one more: the oldest are given up",
-                        Link.MaxEvents),
-                });
+                _inbox.Put(Error.TooManyEvents(Link.MaxEvents));
             return id;
         }
 
@@ -234,6 +229,23 @@ namespace Diegetic
         public void PopSnapshot(string name, double fade = 0)
         {
             SetSnapshot("pop_snapshot", name, fade);
+        }
+
+        /// <summary>Have the whole mix steered towards a loudness, -40 to -10 LUFS; null is as it
+        /// comes.</summary>
+        public void SetLoudness(double? lufs)
+        {
+            Check check = new Check();
+            if (lufs != null)
+                check.Number("lufs", lufs.Value, -40, -10);
+            if (Refused(check))
+                return;
+            double now = Now;
+            lock (_gate)
+            {
+                Messages.Loudness(_link.Say(StateKind.Loudness, ""), now, lufs);
+                _worker.Ring();
+            }
         }
 
         /// <summary>Say where the ears are, looking to -z, with y up.</summary>
@@ -286,11 +298,9 @@ namespace Diegetic
             }
         }
 
-        /// <summary>
-        /// Write the next frames of sound into `into`, channel beside channel, ±1, at the rate that was
-        /// asked for. For the engine's audio thread: never waits, allocates nothing, and is silent
-        /// while there is no sound.
-        /// </summary>
+        /// <summary>Write the next frames of sound into `into`, channel beside channel, ±1, at the rate
+        /// that was asked for. For the engine's audio thread: never waits, allocates nothing, and is
+        /// silent while there is no sound.</summary>
         public void ReadPcm(float[] into, int frames, int channels = 2)
         {
             Check check = new Check();

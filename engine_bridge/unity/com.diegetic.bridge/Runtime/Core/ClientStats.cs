@@ -34,6 +34,10 @@ namespace Diegetic
         /// <summary>Seconds from the last ping to its pong; null before the first.</summary>
         public double? RoundTrip { get; internal set; }
 
+        /// <summary>All sounds of declared events are ready, those that the switches now want: for a
+        /// loading screen. False without a server, or until it has told.</summary>
+        public bool BankReady { get; internal set; }
+
         /// <summary>What the server said of itself last; null before that.</summary>
         public Status Status { get; internal set; }
     }

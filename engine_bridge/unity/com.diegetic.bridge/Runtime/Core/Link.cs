@@ -1,4 +1,3 @@
-using System;
 using System.Collections.Generic;
 
 namespace Diegetic
@@ -8,19 +7,6 @@ namespace Diegetic
         Away,
         Knocking,
         Open,
-    }
-
-    /// <summary>What the newest is kept of.</summary>
-    internal enum StateKind
-    {
-        Prompt,
-        Layers,
-        Listener,
-        Parameter,
-        Switch,
-        Gain, // of a bus; said one after the other, a gain and a mute both count
-        Mute,
-        Snapshot,
     }
 
     /// <summary>
@@ -51,6 +37,7 @@ namespace Diegetic
         private const double SweepInterval = 0.25; // s between looks for events that are too old
 
         private readonly double _ttl;
+        private readonly BankWatch _bank;
         private readonly LinkedList<Said> _kept = new LinkedList<Said>();
         private readonly Dictionary<StateKey, Said> _states = new Dictionary<StateKey, Said>();
         private readonly Dictionary<long, Said> _events = new Dictionary<long, Said>();
@@ -64,6 +51,7 @@ namespace Diegetic
         private bool _frameWaits;
         private bool _isFull;
         private long _nextId = 1;
+        private long _place; // of what was said last
         private double _helloAt;
         private double _pingAt;
         private double _sweepAt;
@@ -72,9 +60,11 @@ namespace Diegetic
 
         /// <param name="ttl">An event that has waited for so long while there was no session is given
         /// up and counted: a shot that is heard ten seconds late is worse than one that is not.</param>
-        public Link(double ttl)
+        /// <param name="declared">Names of events.</param>
+        public Link(double ttl, IEnumerable<string> declared)
         {
             _ttl = ttl;
+            _bank = new BankWatch(declared);
         }
 
         public Phase Phase
@@ -89,6 +79,7 @@ namespace Diegetic
                 _stats.Connected = _phase != Phase.Away;
                 _stats.Welcomed = _phase == Phase.Open;
                 _stats.EventsWaiting = _events.Count;
+                _stats.BankReady = _phase == Phase.Open && _bank.IsReady;
                 return _stats;
             }
         }
@@ -135,6 +126,18 @@ namespace Diegetic
             tooMany = isFull && !_isFull;
             _isFull |= isFull;
             return Append(said);
+        }
+
+        /// <summary>What was said last is this switch's value.</summary>
+        public void Switched(string name, string value)
+        {
+            _bank.Switched(name, value, _place);
+        }
+
+        /// <summary>What was said last is an event of this name, which may not be declared.</summary>
+        public void Posted(string name)
+        {
+            _bank.Posted(name, _place);
         }
 
         /// <summary>
@@ -196,6 +199,7 @@ namespace Diegetic
             else if (status != null)
             {
                 _stats.Status = status;
+                _bank.Heard(status);
             }
             else if (reply is Welcome && _phase == Phase.Knocking)
             {
@@ -216,11 +220,13 @@ namespace Diegetic
                     return false;
                 _hello.FloatAt(_helloTimeAt, now);
                 Copy(_hello, message);
+                _bank.Greeted(now);
                 _helloAt = now + HelloAgain;
             }
-            else if (now >= _pingAt) // first: no flood may let the clocks drift apart
-            {
+            else if (now >= _pingAt || _bank.MustAsk(now, NextPlace()))
+            { // first: no flood may let the clocks drift apart
                 Messages.Plain(message.Clear(), now, "ping");
+                _bank.Pinged(now, NextPlace());
                 _pingAt = now + PingInterval;
             }
             else if (_next != null)
@@ -292,9 +298,15 @@ namespace Diegetic
             _sweepAt = now;
             Expire(now);
             _next = _kept.First;
+            _bank.Opened(NextPlace());
             if (_wasOpen)
                 _stats.Reconnects++;
             _wasOpen = true;
+        }
+
+        private long NextPlace()
+        {
+            return _next == null ? long.MaxValue : _next.Value.Place;
         }
 
         private Said OldestEvent()
@@ -325,6 +337,7 @@ namespace Diegetic
         private MsgPackWriter Append(Said said)
         {
             _kept.AddLast(said.Node);
+            said.Place = ++_place;
             if (_next == null)
                 _next = said.Node;
             return said.Bytes.Clear();
@@ -351,37 +364,11 @@ namespace Diegetic
             public readonly LinkedListNode<Said> Node;
             public long Event = NoEvent;
             public double Time;
+            public long Place;
 
             public Said()
             {
                 Node = new LinkedListNode<Said>(this);
-            }
-        }
-
-        private struct StateKey : IEquatable<StateKey>
-        {
-            private readonly StateKind _kind;
-            private readonly string _name;
-
-            public StateKey(StateKind kind, string name)
-            {
-                _kind = kind;
-                _name = name;
-            }
-
-            public bool Equals(StateKey other)
-            {
-                return _kind == other._kind && _name == other._name;
-            }
-
-            public override bool Equals(object other)
-            {
-                return other is StateKey && Equals((StateKey)other);
-            }
-
-            public override int GetHashCode()
-            {
-                return 31 * _name.GetHashCode() + (int)_kind;
             }
         }
     }

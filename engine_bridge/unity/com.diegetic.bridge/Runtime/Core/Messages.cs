@@ -169,6 +169,14 @@ namespace Diegetic
             Optional(to, map, "fade", fade);
         }
 
+        public static void Loudness(MsgPackWriter to, double time, double? lufs)
+        {
+            int map = to.Message("loudness");
+            to.Field(map, "time").Float(time);
+            if (lufs != null)
+                to.Field(map, "lufs").Float(lufs.Value);
+        }
+
         public static void Listener(
             MsgPackWriter to, double time, Vec3 position, Vec3 forward, Vec3 up)
         {

@@ -15,6 +15,7 @@ namespace Diegetic
             "message", "status", "frames", "frames_conflated", "prompts", "layers", "parameters",
             "switches", "buses", "snapshots", "listeners", "errors", "dropped", "unsent", "rtf",
             "underruns", "bank_ready", "bank_wanted", "events_missed", "events_late",
+            "heard",
         };
 
         private readonly byte[] _data;

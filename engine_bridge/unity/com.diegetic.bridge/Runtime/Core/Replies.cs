@@ -42,6 +42,12 @@ namespace Diegetic
 
         public string Message { get; internal set; }
 
+        internal static Error TooManyEvents(int most)
+        {
+            const string why = "expected at most {0} on the way, got one more: the oldest are given up";
+            return new Error { Code = "full", Field = "events", Message = Text.Of(why, most) };
+        }
+
         public override string ToString()
         {
             return Code + ": " + Field + ": " + Message;
@@ -96,5 +102,8 @@ namespace Diegetic
         public long EventsMissed { get; internal set; }
 
         public long EventsLate { get; internal set; }
+
+        /// <summary>Time of the newest hello or ping that the figures from Rtf on know of.</summary>
+        public double Heard { get; internal set; }
     }
 }

@@ -226,6 +226,8 @@ namespace Diegetic
                 string name = from.ReadWord();
                 if (name == "rtf")
                     status.Rtf = from.ReadFloat();
+                else if (name == "heard")
+                    status.Heard = from.ReadFloat();
                 else if (name == "" || name == "type")
                     from.Skip();
                 else

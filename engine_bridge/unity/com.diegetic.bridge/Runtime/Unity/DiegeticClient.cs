@@ -34,6 +34,7 @@ namespace Diegetic.Unity
         private int _rate;
         private Vector3 _position;
         private Quaternion _rotation;
+        private bool _wasBankReady;
 
         /// <summary>A session has opened.</summary>
         public event Action<Welcome> Welcomed;
@@ -46,6 +47,10 @@ namespace Diegetic.Unity
 
         /// <summary>How the server is doing, about once a second.</summary>
         public event Action<Status> Told;
+
+        /// <summary>All sounds of declared events are there, also those that the switches now want: a
+        /// loading screen may end.</summary>
+        public event Action BankReady;
 
         /// <summary>The one that is used where none is named: the first that was enabled.</summary>
         public static DiegeticClient Main { get; private set; }
@@ -138,6 +143,14 @@ namespace Diegetic.Unity
                 Core.PopSnapshot(name, fade);
         }
 
+        /// <summary>Steer the whole mix towards a loudness, -40 to -10 LUFS; null is as it
+        /// comes.</summary>
+        public void SetLoudness(float? lufs)
+        {
+            if (Core != null)
+                Core.SetLoudness(lufs);
+        }
+
         /// <summary>Return whom a component speaks to: the one that it names, or <see cref="Main"/>;
         /// null while there is none.</summary>
         internal static Client CoreOf(DiegeticClient named)
@@ -194,6 +207,10 @@ namespace Diegetic.Unity
                 return;
             for (Reply reply = Core.Poll(); reply != null && Core != null; reply = Core.Poll())
                 Tell(reply);
+            bool isReady = Stats.BankReady;
+            if (isReady && !_wasBankReady && BankReady != null)
+                BankReady();
+            _wasBankReady = isReady;
         }
 
         private void LateUpdate()

@@ -86,6 +86,12 @@ bool UDiegeticSubsystem::Tick(float DeltaTime)
             OnError.Broadcast(UTF8_TO_TCHAR(Error->field.c_str()), UTF8_TO_TCHAR(Error->message.c_str()));
         }
     }
+    const bool bIsReady = Client->Client.bank_ready();
+    if (bIsReady && !bBankWasReady)
+    {
+        OnBankReady.Broadcast();
+    }
+    bBankWasReady = bIsReady;
     const APlayerController* Player = GetGameInstance()->GetFirstLocalPlayerController();
     if (GetDefault<UDiegeticSettings>()->bListenAtCamera && Player && Player->PlayerCameraManager)
     {
@@ -166,11 +172,21 @@ void UDiegeticSubsystem::PopSnapshot(const FString& Name, float Fade)
     Client->Client.pop_snapshot(DiegeticText(Name), Fade);
 }
 
+void UDiegeticSubsystem::SetLoudness(float Lufs)
+{
+    Client->Client.set_loudness(Lufs == 0.0f ? std::nullopt : std::optional<double>(Lufs));
+}
+
 void UDiegeticSubsystem::SetListener(FVector Location, FRotator Rotation)
 {
     const FRotationMatrix Axes(Rotation);
     Client->Client.set_listener(DiegeticPosition(Location), DiegeticDirection(Axes.GetUnitAxis(EAxis::X)),
                                 DiegeticDirection(Axes.GetUnitAxis(EAxis::Z)));
+}
+
+bool UDiegeticSubsystem::IsBankReady() const
+{
+    return Client && Client->Client.bank_ready();
 }
 
 bool UDiegeticSubsystem::IsConnected() const

@@ -12,6 +12,8 @@ class FDiegeticClient;
 
 DECLARE_DYNAMIC_MULTICAST_DELEGATE_TwoParams(FDiegeticError, const FString&, Field, const FString&, Message);
 
+DECLARE_DYNAMIC_MULTICAST_DELEGATE(FDiegeticBankReady);
+
 /**
  * Speak to the sound server: say it and forget it. No call waits; without a server each does nothing
  * but remember the newest state and the latest events. Positions are Unreal's: centimetres, z up.
@@ -64,6 +66,10 @@ public:
     UFUNCTION(BlueprintCallable, Category = "Diegetic")
     void PopSnapshot(const FString& Name, float Fade = 0.0f);
 
+    /** Steer the whole mix towards a loudness, -40 to -10 LUFS; 0 leaves it as it comes. */
+    UFUNCTION(BlueprintCallable, Category = "Diegetic")
+    void SetLoudness(float Lufs = 0.0f);
+
     /** Say where the ears are; not needed while the settings keep them at the camera. */
     UFUNCTION(BlueprintCallable, Category = "Diegetic")
     void SetListener(FVector Location, FRotator Rotation);
@@ -71,6 +77,14 @@ public:
     /** True while the server has opened a session for this game. */
     UFUNCTION(BlueprintPure, Category = "Diegetic")
     bool IsConnected() const;
+
+    /** True while all sounds of declared events are there, those that the switches now want. */
+    UFUNCTION(BlueprintPure, Category = "Diegetic")
+    bool IsBankReady() const;
+
+    /** The same, told once each time it comes true: a loading screen may end. */
+    UPROPERTY(BlueprintAssignable, Category = "Diegetic")
+    FDiegeticBankReady OnBankReady;
 
     /** A wrong argument, or what the server refused. */
     UPROPERTY(BlueprintAssignable, Category = "Diegetic")
@@ -83,5 +97,6 @@ private:
     bool Tick(float DeltaTime);
 
     TSharedPtr<FDiegeticClient> Client;
+    bool bBankWasReady = false;
     FTSTicker::FDelegateHandle Ticker;
 };
