@@ -27,7 +27,7 @@ ADDON = Path(__file__).parents[1] / "engine_bridge" / "godot"
 VECTORS = ADDON.parent / "golden" / "vectors.json"
 IGNORED = shutil.ignore_patterns(".*", "*.uid")  # what is there for the editor
 PATIENCE = 240.0  # s, of a busy machine
-PASSED = {"link": 9, "zmtp": 7, "pcm": 5, "client": 7}
+PASSED = {"link": 14, "zmtp": 7, "pcm": 5, "client": 7, "courier": 9}
 
 PROJECTS = {
     "godot3": 'config_version=4\n[application]\nconfig/name="checks"\n',
@@ -96,6 +96,7 @@ class Godot:
         )
         self.said = f"{done.stderr}\n{done.stdout}"
         assert "SCRIPT ERROR" not in self.said, self.said
+        assert "Thread object" not in self.said, self.said  # that one was lost while it ran
         assert done.returncode == 0, self.said
         report: dict[str, Any] = json.loads(self.said.splitlines()[-1])
         return report
@@ -187,6 +188,27 @@ def test_nodes_tell_of_the_server_by_signals_and_are_heard(godot: Godot) -> None
     assert report == {"welcomes": 1, "losses": 1, "wrong": "value", "done": 1}
     assert [event.name for event in log.events] == ["shot"]
     assert log.frame is None  # nothing is drawn without a screen
+    assert log.bye
+
+
+def test_the_games_thread_never_touches_the_socket_and_none_outlives_its_node(
+    godot: Godot,
+) -> None:
+    recorder = Recorder()
+    with BridgeServer(ANYWHERE, recorder) as server:
+        report = godot.run("thread", f"--endpoint={server.endpoint}")
+    main, others, acked = True, True, 60
+    assert report["threaded"] == [not main, others, acked]
+    assert report["alone"] == [main, not others, acked]  # where no thread can be had
+    assert report["freed"] == [True, True, True]  # closed, untouched, gone
+    assert report["signals"] == [True]  # on the game's thread
+    assert recorder.events() == ["shot"] * 120
+
+
+def test_a_game_that_ends_says_goodbye_and_leaves_no_thread(godot: Godot) -> None:
+    with server() as (endpoint, process):
+        assert godot.run("quit", f"--endpoint={endpoint}") == {"welcomes": 1}
+        log = log_of(process)
     assert log.bye
 
 

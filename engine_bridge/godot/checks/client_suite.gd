@@ -80,6 +80,9 @@ func test_wrong_arguments_come_out_of_poll_as_errors():
 	client.post_event("shot", 0, null, 0, client.now() + 61)
 	client.set_bus("beds")
 	client.set_bus("beds", null, "yes")
+	client.set_loudness(sqrt(-1.0))
+	client.set_loudness(5)
+	client.set_loudness(-200)
 	client.push_snapshot("pause", 61)
 	client.set_listener(Vector3(2e6, 0, 0))
 	client.set_listener(Vector3(0, 0, 0), Vector3(0, 0, 0))
@@ -92,11 +95,11 @@ func test_wrong_arguments_come_out_of_poll_as_errors():
 	expect(wrong_fields(client), [
 		"text", "blend", "weight", "blend", "guidance", "layers", "layers[0]", "name", "name",
 		"value", "value", "ramp", "value", "name", "gain_db", "position", "occlusion", "time",
-		"gain_db", "mute", "fade", "position[0]", "forward", "up", "pixels", "width", "format",
-		"stride", "pcm",
+		"gain_db", "mute", "lufs", "lufs", "lufs", "fade", "position[0]", "forward", "up", "pixels",
+		"width", "format", "stride", "pcm",
 	])
 	expect(client._link._kept.size(), 0)
-	expect(client.errors, 29)
+	expect(client.errors, 32)
 
 
 func test_the_same_mistake_is_logged_once_and_no_more_than_64_of_them():

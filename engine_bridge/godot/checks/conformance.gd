@@ -53,9 +53,10 @@ func play():
 	client.set_bus("voices", -6, null, 0.5)
 	client.push_snapshot("pause", 0.1)
 	client.pop_snapshot("pause")
+	client.set_loudness(-18)
 	client.set_listener(Vector3(1, 2, 3))
 	client.set_prompt({"rain": 3, "wind": 1}, null, 2)
-	return wait_for("is_acked") and wait_for("is_sounding")
+	return wait_for("is_acked") and wait_for("is_bank_ready") and wait_for("is_sounding")
 
 
 func play_tick(k):
@@ -96,6 +97,10 @@ func is_welcomed():
 
 func is_acked():
 	return client.stats().events_acked == EVENTS
+
+
+func is_bank_ready():
+	return client.is_bank_ready()
 
 
 func is_sounding():

@@ -4,7 +4,7 @@ extends "suite.gd"
 const Link = preload("../addons/diegetic/core/link.gd")
 const Messages = preload("../addons/diegetic/core/messages.gd")
 
-const HELLO = {"type": "hello", "version": 1, "time": 0.0}
+const HELLO = {"type": "hello", "version": 1, "time": 0.0, "events": ["shot", {"name": "step"}]}
 const WELCOME = {"type": "welcome"}
 
 
@@ -139,3 +139,84 @@ func test_a_ping_comes_every_second_and_before_all_else():
 	expect(drain(link, 2.2), ["..."])
 	link.receive({"type": "pong", "time": 2.2, "server_time": 0.0}, 2.25)
 	expect_true(abs(link.round_trip - 0.05) < 1e-9, "the round trip is the pong's")
+
+
+# Whether the bank is ready after a status that has heard what was said up to `heard`.
+func is_ready(link, heard, ready = 12):
+	var status = {"type": "status", "heard": heard, "bank_ready": ready, "bank_wanted": 12}
+	link.receive(status, heard)
+	return link.is_bank_ready()
+
+
+func turn(link, value):
+	link.say("switch surface", value)
+	link.switched("switch surface", value)
+
+
+func test_a_full_bank_is_one_of_which_a_server_has_told_since_hello():
+	var link = open_link(20.0)
+	expect(link.is_bank_ready(), false)
+	expect(is_ready(link, 0.0), false)
+	expect(is_ready(link, 19.9), false)
+	expect(is_ready(link, 20.0, 11), false)
+	expect(is_ready(link, 20.0), true)
+	link.disconnected()
+	expect(link.is_bank_ready(), false)
+
+
+func test_after_a_switch_only_a_status_that_has_heard_of_it_tells():
+	var link = open_link(20.0)
+	expect(is_ready(link, 20.0), true)
+	turn(link, "grass")
+	expect(link.is_bank_ready(), false)
+	expect(drain(link, 20.0), ["grass"])  # the clock stands: no two pings are alike
+	expect(is_ready(link, 20.0), false)
+	expect(drain(link, 20.1), ["..."])
+	expect(is_ready(link, 20.0), false)
+	expect(is_ready(link, 20.1), true)
+	turn(link, "grass")  # as a game does that says it in every frame
+	link.post(1, 20.2, "shot 1")
+	link.named(1, "shot")
+	link.post(2, 20.2, "step 2")
+	link.named(2, "step")
+	expect(link.is_bank_ready(), true)
+	expect(drain(link, 20.2), ["grass", "shot 1", "step 2"])
+
+
+func test_a_value_that_is_said_again_while_it_waits_is_still_waited_for():
+	var link = open_link(20.0)
+	turn(link, "grass")
+	link.say("prompt", "rain")
+	turn(link, "grass")
+	expect(drain(link, 21.0), ["...", "rain", "grass"])
+	expect(is_ready(link, 21.0), false)
+	expect(drain(link, 21.1), ["..."])
+	expect(is_ready(link, 21.1), true)
+
+
+func test_a_name_that_was_not_declared_is_waited_for_once():
+	var link = open_link(20.0)
+	link.post(1, 20.0, "crow 1")
+	link.named(1, "crow")
+	expect(is_ready(link, 20.0), false)
+	expect(drain(link, 20.1), ["crow 1", "..."])
+	expect(is_ready(link, 20.1), true)
+	link.post(2, 20.1, "crow 2")
+	link.named(2, "crow")
+	expect(link.is_bank_ready(), true)
+	link.receive({"type": "ack", "events": [1, 2]}, 20.2)
+	expect(link._undeclared.size(), 0)
+
+
+func test_a_server_that_was_restarted_is_told_all_before_it_is_believed():
+	var link = open_link(20.0)
+	turn(link, "grass")
+	drain(link, 20.1)
+	expect(is_ready(link, 20.1), true)
+	link.disconnected()
+	link.connected(21.0)
+	drain(link, 21.0)
+	link.receive(WELCOME, 21.0)
+	expect(is_ready(link, 21.0), false)
+	expect(drain(link, 21.1), ["grass", "..."])
+	expect(is_ready(link, 21.1), true)

@@ -18,6 +18,7 @@ var welcomes = 0
 var losses = 0
 var wrong = ""
 var statuses = 0
+var full_banks = 0
 var loudest = -200.0  # dB, on the master bus
 var began = Platform.usec()
 
@@ -34,6 +35,7 @@ func _initialize():
 	Listen.listen(node, "lost", self, "on_lost")
 	Listen.listen(node, "error_received", self, "on_error")
 	Listen.listen(node, "status_received", self, "on_status")
+	Listen.listen(node, "bank_ready", self, "on_bank_ready")
 	root.add_child(node)
 	node.post_event("shot")
 	node.set_parameter("threat", "much")
@@ -52,7 +54,8 @@ func _idle(delta):
 
 func look():
 	loudest = max(loudest, AudioServer.get_bus_peak_volume_left_db(0, 0))
-	var is_done = loudest > AUDIBLE and statuses > 0 and node.stats().events_acked == 1
+	var is_heard = loudest > AUDIBLE and statuses > 0 and node.stats().events_acked == 1
+	var is_done = is_heard and full_banks == 1 and node.is_bank_ready()
 	if not is_done and Platform.usec() - began < PATIENCE:
 		return
 	root.remove_child(node)
@@ -73,6 +76,10 @@ func on_lost():
 
 func on_error(_code, field, _message):
 	wrong += field
+
+
+func on_bank_ready():
+	full_banks += 1
 
 
 func on_status(_status):

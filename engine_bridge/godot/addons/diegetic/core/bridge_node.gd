@@ -5,6 +5,7 @@
 extends Node
 
 signal welcomed(welcome)  # a server listens: its "session", "rate", "latency_ms", "pcm"
+signal bank_ready  # all sounds of declared events are there, also those that switches now want
 signal lost  # it is gone; the client tries on by itself
 signal error_received(code, field, message)  # the server's, and arguments that were wrong
 signal status_received(status)  # once a second, counts as in PROTOCOL.md
@@ -14,6 +15,7 @@ const Client = preload("client.gd")
 var client = Client.new()
 
 var _was_welcomed = false
+var _was_bank_ready = false
 
 
 func _init():
@@ -68,6 +70,10 @@ func pop_snapshot(snapshot, fade = 0.0):
 	client.pop_snapshot(snapshot, fade)
 
 
+func set_loudness(lufs):
+	client.set_loudness(lufs)
+
+
 func set_listener(position, forward = Vector3(0, 0, -1), up = Vector3(0, 1, 0)):
 	client.set_listener(position, forward, up)
 
@@ -78,6 +84,10 @@ func push_frame(pixels, width, height, format = "rgb24", stride = 0, origin = "t
 
 func read_pcm(frames):
 	return client.read_pcm(frames)
+
+
+func is_bank_ready():
+	return client.is_bank_ready()
 
 
 func stats():
@@ -93,11 +103,19 @@ func _process(_delta):
 				emit_signal("error_received", reply.code, reply.field, reply.message)
 			"status":
 				emit_signal("status_received", reply)
+	_tell_if_bank_is_ready()
 	_tell_if_lost()
 
 
 func _exit_tree():
 	stop()
+
+
+func _tell_if_bank_is_ready():
+	var is_ready = client.is_bank_ready()
+	if is_ready and not _was_bank_ready:
+		emit_signal("bank_ready")
+	_was_bank_ready = is_ready
 
 
 func _tell_if_lost():

@@ -1,12 +1,13 @@
 # Speak to the server from a game: say it and forget it. Nothing here ever makes the game wait.
 #
-#   the game --set_..., post_event, push_frame--> Link --poll, once a frame--> server
-#            <--poll: what the server said------------------------------------'
+#   the game --set_..., post_event, push_frame--> Link --poll, once a frame--> Courier --> server
+#            <--poll: what the server said-------------------------------------'    <--
 #
 # Without a server every call does nothing but remember the newest state and the latest events.
-# Wrong arguments are logged once and come out of `poll` as an error, as do the server's. Everything
-# runs on the thread that calls `poll`; no thread is made.
+# Wrong arguments are logged once and come out of `poll` as an error, as do the server's. All calls
+# belong to one thread; the Courier has one of its own, which alone touches the socket.
 
+const Courier = preload("courier.gd")
 const Link = preload("link.gd")
 const Messages = preload("messages.gd")
 const Pcm = preload("pcm.gd")
@@ -15,8 +16,7 @@ const Transport = preload("transport.gd")
 
 const ENDPOINT = "tcp://127.0.0.1:7776"
 const MAX_AHEAD = 60.0  # seconds that an event may lie ahead
-const BUDGET = 500  # µs of a poll to read, and as many to write; what is left waits for the next
-const GOODBYE = 250000  # µs at most
+const BUDGET = 500  # µs of a poll to listen, and as many to say; what is left waits for the next
 const MAX_REPLIES = 256  # not polled yet; older ones are forgotten
 const MAX_WARNINGS = 64
 
@@ -26,15 +26,18 @@ var _endpoint = ""
 var _instance  # this run of the game
 var _link
 var _messages = Messages.new()
-var _transport = null
+var _may_have_thread
+var _courier = null
 var _pcm = null
 var _replies = []
 var _warned = {}
 var _is_absence_told = false
 
 
-# `event_ttl`: seconds that an event may wait for a server.
-func _init(event_ttl = 10.0):
+# `event_ttl`: seconds that an event may wait for a server. `may_have_thread`: without, `poll` does
+# the thread's work, too.
+func _init(event_ttl = 10.0, may_have_thread = Platform.has_threads()):
+	_may_have_thread = may_have_thread
 	_instance = Crypto.new().generate_random_bytes(16).hex_encode()
 	_link = Link.new(_messages, event_ttl)
 
@@ -56,7 +59,7 @@ func open(endpoint = ENDPOINT, declared = {}, pcm_depth = 0.03):
 	hello["instance"] = _instance
 	if _checked(hello) == null:
 		return
-	var transport = Transport.new(endpoint, _instance)
+	var transport = _new_transport(endpoint, _instance)
 	if not transport.is_usable():
 		_refuse("endpoint", "expected tcp://HOST:PORT, got '%s'" % endpoint)
 		return
@@ -65,7 +68,8 @@ func open(endpoint = ENDPOINT, declared = {}, pcm_depth = 0.03):
 		_pcm = Pcm.new(hello.pcm, pcm_depth)
 	_endpoint = endpoint
 	_link.introduce(hello)
-	_transport = transport
+	_courier = Courier.new(transport)
+	_courier.start(_may_have_thread)
 
 
 # The engine's clock in seconds: that of `at`.
@@ -78,9 +82,15 @@ func is_welcomed():
 	return _link.phase == Link.OPEN
 
 
+# All sounds of declared events are ready, those that the switches now want: for a loading screen.
+# False without a server, or until it has told.
+func is_bank_ready():
+	return _link.is_bank_ready()
+
+
 func stats():
 	return {
-		"connected": _transport != null and _transport.is_open(),
+		"connected": _link.phase != Link.AWAY,
 		"welcomed": is_welcomed(),
 		"reconnects": int(max(0, _link.welcomes - 1)),
 		"sent": _link.sent,
@@ -120,7 +130,8 @@ func set_parameter(name, value, ramp = 0.0):
 
 # Give a switch one of its values.
 func set_switch(name, value):
-	_say("switch", {"type": "switch", "name": name, "value": value})
+	if _say("switch", {"type": "switch", "name": name, "value": value}):
+		_link.switched("switch %s" % name, value)
 
 
 # Have something heard once; its id is returned. `position`: a Vector3 in metres, or null for
@@ -147,6 +158,7 @@ func post_event(name, gain_db = 0.0, position = null, occlusion = 0.0, at = null
 	elif not _link.post(id, float(message.time), packed):
 		var most = "expected at most %d on the way, got one more: the oldest are given up"
 		_note({"type": "error", "code": "full", "field": "events", "message": most % Link.MAX_EVENTS})
+	_link.named(id, name)
 	return id
 
 
@@ -167,6 +179,11 @@ func push_snapshot(name, fade = 0.0):
 # Let a snapshot of the mix go over `fade` seconds; one that is not in stays out.
 func pop_snapshot(name, fade = 0.0):
 	_say("snapshot", {"type": "pop_snapshot", "name": name, "fade": fade})
+
+
+# Have the whole mix steered towards `lufs` (-40 to -10, BS.1770); null is as it comes.
+func set_loudness(lufs):
+	_say("loudness", {"type": "loudness", "lufs": lufs})
 
 
 # Say where the ears are, where they look, and where their own top is.
@@ -213,99 +230,97 @@ func pcm_stats():
 	}
 
 
-# Receive and send; what the server said since the last call, and what was wrong. Call it once a
-# frame.
+# What the server said since the last call, and what was wrong; what there is to say goes on its
+# way. Call it once a frame.
 func poll():
 	if not is_welcomed():
 		_link.expire(now())
-	if _transport != null:
-		_transport.pump(now())
-		_read()
-		_write()
+	if _courier != null:
+		if not _courier.has_thread():
+			_courier.turn()
+		_exchange()
+		if not _courier.has_thread():
+			_courier.turn()
 	var replies = _replies
 	_replies = []
 	return replies
 
 
-# Say goodbye if there is a server, and stop. What is said from now on waits for another `open`.
+# Say goodbye if there is a server, and stop: 0.25 s at most, while the network takes nothing. What
+# is said from now on waits for another `open`.
 func close():
-	if _transport == null:
+	if _courier == null:
 		return
-	var until = Platform.usec() + GOODBYE
+	var last = []
 	if is_welcomed():
-		var is_said = false
-		while _transport.is_open() and Platform.usec() < until:
-			_write()
-			if _transport.has_room() and not is_said:
-				_transport.send(_messages.pack({"type": "bye", "time": now()}))
-				is_said = true
-			if _transport.flush(now()) and is_said:
-				break
-			OS.delay_usec(1000)
-	_transport.close()
-	_transport = null
+		var packed = _link.take(now())
+		while packed != null:
+			last.append(packed)
+			packed = _link.take(now())
+		last.append(_messages.pack({"type": "bye", "time": now()}))
+	_courier.close(last)
+	_courier = null
 	_link.disconnected()
 
 
-func _read():
+func _notification(what):
+	# A client that nobody holds any more; what it is made of, but not itself, can still be called.
+	if what == NOTIFICATION_PREDELETE and _courier != null:
+		_courier.close([])
+
+
+func _new_transport(endpoint, identity):
+	return Transport.new(endpoint, identity)
+
+
+# Take in what came, and hand over what there is to say. Not now, if the thread is just at it.
+func _exchange():
+	if not _courier.enter():
+		return
+	if _pcm != null:
+		for piece in _courier.sound():
+			_pcm.push(piece.number, piece.samples)
 	var until = Platform.usec() + BUDGET
-	while true:
-		var bytes = _transport.receive(now())
-		_follow()
-		if bytes == null:
-			return
-		var message = _messages.unpack(bytes)
-		if message != null:
-			_hear(message)
-		if Platform.usec() > until:
-			return
-
-
-# Learn how the transport is doing.
-func _follow():
-	var is_open = _transport.is_open()
-	if is_open and _link.phase == Link.AWAY:
-		_link.connected(now())
-	elif not is_open and _link.phase != Link.AWAY:
-		_link.disconnected()
-	if not is_open and _transport.why_away != "" and not _is_absence_told:
-		_is_absence_told = true
-		push_warning("the sound server at %s %s; trying on" % [_endpoint, _transport.why_away])
-
-
-func _hear(message):
-	_link.receive(message, now())
-	match message.type:
-		"pcm":
-			if _pcm != null:
-				_pcm.push(message.number, message.samples)
-		"pong":
-			pass
-		"welcome":
-			_is_absence_told = false
-			_note(message)
-		_:
-			_note(message)
-
-
-func _write():
-	var until = Platform.usec() + BUDGET
-	while _transport.has_room():
+	var news = _courier.news()
+	while news != null:
+		_hear(news[0], news[1], news[2])
+		news = _courier.news() if Platform.usec() < until else null
+	until = Platform.usec() + BUDGET
+	while _courier.has_room():
 		var packed = _link.take(now())
 		if packed == null:
 			break
-		_transport.send(packed)
+		_courier.hand(packed)
 		if Platform.usec() > until:
 			break
-	_transport.flush(now())
+	_courier.leave()
 
 
-# Keep a state for the server: the newest under its key counts.
+# What came at `time`: a message, or why nothing can come any more.
+func _hear(kind, time, what):
+	match kind:
+		Courier.CONNECTED:
+			_link.connected(time)
+		Courier.AWAY:
+			_link.disconnected()
+			if not _is_absence_told:
+				_is_absence_told = true
+				push_warning("the sound server at %s %s; trying on" % [_endpoint, what])
+		Courier.SAID:
+			_link.receive(what, time)
+			if what.type == "welcome":
+				_is_absence_told = false
+			if what.type != "pong":
+				_note(what)
+
+
+# Keep a state for the server: the newest under its key counts. False if it is out of its limits.
 func _say(kind, message):
 	message["time"] = now()
 	var packed = _checked(message)
 	if packed != null:
 		_link.say("%s %s" % [kind, message.get("name", "")], packed)
+	return packed != null
 
 
 # The bytes of a message within its limits; else null, and the error is where `poll` finds it.

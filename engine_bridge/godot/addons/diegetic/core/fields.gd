@@ -136,6 +136,10 @@ const SAID = {
 		["time", _TIME],
 		["fade", _RAMP, 0.0],
 	],
+	"loudness": [
+		["time", _TIME],
+		["lufs", [NUMBER, -40.0, -10.0], null],
+	],
 	"listener": [
 		["position", _PLACE],
 		["time", _TIME],
@@ -181,6 +185,7 @@ const HEARD = {
 		["bank_wanted", _COUNT, 0],
 		["events_missed", _COUNT, 0],
 		["events_late", _COUNT, 0],
+		["heard", _ANY, 0.0],
 	],
 	"pong": [["time", _ANY], ["server_time", _ANY]],
 	"pcm": [["number", _COUNT], ["samples", [BYTES, 0, 16777216]]],

@@ -9,11 +9,16 @@
 # it is acknowledged. Whenever a session opens, everything kept is sent again, in the order in which
 # it was said. A frame is kept only until a newer one comes. All times are seconds of the engine's
 # clock.
+#
+# Which sounds the bank is to have depends on hello, on switches, and on names that are posted
+# undeclared. Once all of that has been sent, a ping follows (or the hello was enough): a status
+# that has `heard` it tells of the bank that is wanted now, and none before it does.
 
 const Platform = preload("platform.gd")
 
 const HELLO_AGAIN = 2.0
 const PING_INTERVAL = 1.0
+const MAX_NAMES = 1024  # of undeclared events that make a difference; servers know no more
 const MAX_EVENTS = 16384  # not acknowledged; of more than these the oldest goes, and is counted
 
 enum { AWAY, KNOCKING, OPEN }
@@ -41,6 +46,14 @@ var _frame = null
 var _next_id = 1
 var _hello_at = 0.0
 var _ping_at = 0.0
+var _declared = {}  # names of events
+var _posted = {}  # those that were not declared
+var _values = {}  # of switches, by their keys
+var _undeclared = {}  # ids of events that are kept
+var _news = null  # the key of what was said last that the bank depends on
+var _greeted = 0.0  # time of the newest hello or ping
+var _asked = null  # of the one that followed all news
+var _is_bank_ready = false
 
 
 # `event_ttl`: seconds that an event may wait for a server.
@@ -52,6 +65,9 @@ func _init(messages, event_ttl):
 # What is said to a server first.
 func introduce(hello):
 	_hello = hello
+	_declared = {}
+	for event in hello.get("events", []):
+		_declared[event if typeof(event) == TYPE_STRING else event.name] = true
 
 
 func next_id():
@@ -61,6 +77,11 @@ func next_id():
 
 func events_waiting():
 	return _unacked.size()
+
+
+# All sounds that are wanted now are ready; false until a server has said so.
+func is_bank_ready():
+	return phase == OPEN and _is_bank_ready
 
 
 # Have a state sent; an older value that still waits is replaced.
@@ -87,6 +108,24 @@ func post(id, time, packed):
 	var was_full = _is_full
 	_is_full = true
 	return was_full
+
+
+# The switch that was said last, under `key`, has this value now.
+func switched(key, value):
+	var is_new = not _values.has(key) or _values[key] != value
+	_values[key] = value
+	_look(key, is_new)
+
+
+# The event that was posted last has this name, which may not have been declared.
+func named(id, name):
+	if _declared.has(name) or not _kept.has(id):
+		return
+	var is_new = not _posted.has(name) and _posted.size() < MAX_NAMES
+	if is_new:
+		_posted[name] = true
+	_undeclared[id] = true
+	_look(id, is_new)
 
 
 # Have a frame sent when the socket takes it; one that still waits makes way.
@@ -124,6 +163,8 @@ func receive(message, now):
 				connected(now)
 		"status":
 			status = message
+			var is_told = _asked != null and message.heard >= _asked
+			_is_bank_ready = is_told and message.bank_ready >= message.bank_wanted
 
 
 # Give up the events that have waited too long for a server.
@@ -142,8 +183,13 @@ func take(now):
 	if phase == KNOCKING and now >= _hello_at:
 		_hello_at = now + HELLO_AGAIN
 		_hello["time"] = now
+		_greeted = now
 		packed = _messages.pack(_hello)
-	elif phase == OPEN and now >= _ping_at:  # first: no flood may let the clocks drift apart
+	elif phase == OPEN and (now >= _ping_at or _is_to_ask() and now > _greeted):
+		# First: no flood may let the clocks drift apart
+		if _is_to_ask():
+			_asked = now
+		_greeted = now
 		_ping_at = now + PING_INTERVAL
 		packed = _messages.pack({"type": "ping", "time": now})
 	elif phase == OPEN and _outbox.size() > 0:
@@ -165,6 +211,25 @@ func _open(now):
 	_ping_at = now + PING_INTERVAL
 	expire(now)
 	_outbox = _kept.duplicate()  # its order is that in which things were said
+	_is_bank_ready = false
+	_news = null
+	for key in _kept:
+		if _values.has(key) or _undeclared.has(key):
+			_news = key
+	_asked = _greeted if _news == null else null
+
+
+# All that the bank depends on has been sent, and no ping yet that tells it apart.
+func _is_to_ask():
+	return _asked == null and not _outbox.has(_news)
+
+
+# This was said last, and the bank depends on it; if it is new, no status tells of it yet.
+func _look(key, is_new):
+	_news = key
+	if is_new:
+		_asked = null
+		_is_bank_ready = false
 
 
 func _give_up(id):
@@ -179,6 +244,7 @@ func _forget(id):
 	_unacked.erase(id)
 	_kept.erase(id)
 	_outbox.erase(id)
+	_undeclared.erase(id)
 	return true
 
 

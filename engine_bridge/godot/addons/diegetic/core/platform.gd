@@ -50,3 +50,18 @@ static func vectors(samples):
 # Have the socket look at what has happened.
 static func refresh(tcp):
 	tcp.poll()
+
+
+# The browser has none for us.
+static func has_threads():
+	return not OS.has_feature("web")
+
+
+# Have target.method(target) run on a thread, which keeps `target` alive; false if it cannot.
+static func begin(thread, target, method):
+	return thread.start(Callable(target, method).bind(target)) == OK
+
+
+# Takes a mutex that nobody has; else false.
+static func try_lock(mutex):
+	return mutex.try_lock()

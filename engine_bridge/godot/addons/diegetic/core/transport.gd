@@ -9,7 +9,6 @@ const Zmtp = preload("zmtp.gd")
 const FIRST_PAUSE = 0.1
 const LONGEST_PAUSE = 1.0
 const PATIENCE = 5.0  # seconds for an answer; the server pings once a second
-const MOST_WAITING = 65536  # bytes that wait for the socket; more are not asked for
 const MOST_READ = 262144  # bytes at once
 
 enum { AWAY, RESOLVING, CONNECTING, TALKING }
@@ -72,10 +71,12 @@ func receive(now):
 	return message
 
 
-func has_room():
-	return is_open() and _unsent.size() + _zmtp.waiting() < MOST_WAITING
+# Bytes that the socket has not taken yet.
+func waiting():
+	return _unsent.size() + _zmtp.waiting() if is_open() else 0
 
 
+# Only while it is open.
 func send(message):
 	_zmtp.send(message)
 

@@ -50,3 +50,18 @@ static func vectors(samples):
 # The socket looks by itself.
 static func refresh(_tcp):
 	pass
+
+
+# The browser has none for us.
+static func has_threads():
+	return OS.can_use_threads() and not OS.has_feature("HTML5")
+
+
+# Have target.method(target) run on a thread, which keeps `target` alive; false if it cannot.
+static func begin(thread, target, method):
+	return thread.start(target, method, target) == OK
+
+
+# Takes a mutex that nobody has; else false.
+static func try_lock(mutex):
+	return mutex.try_lock() == OK
