@@ -1,7 +1,10 @@
 """Inputs for the tests of the kernels, and the error that they are allowed."""
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,6 +14,21 @@ from diegetic_kernels import Gate, Ring, RowNorm, Sink, rotary_turn
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 ON_CARD = torch.cuda.is_available() and not INTERPRETED
 DEVICE = "cuda" if ON_CARD else "cpu"
+
+
+def run_under_the_interpreter(tests: str) -> None:
+    """Run those of the file `tests` that say triton in a process that interprets the kernels."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests]
+    environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "-k", "triton"],
+        env=environment,
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,6 @@ asks for it is read when a kernel is decorated.
 """
 
 import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -33,6 +29,7 @@ from kernel_cases import (
     assert_within_rounding,
     chunk_inputs,
     cross_inputs,
+    run_under_the_interpreter,
 )
 
 HAS_TRITON = importlib.util.find_spec("triton") is not None
@@ -57,17 +54,7 @@ DTYPES = [torch.float32, torch.float16] + ([] if INTERPRETED else [torch.bfloat1
 @pytest.mark.skipif(not HAS_TRITON, reason="triton is not installed")
 @pytest.mark.skipif(INTERPRETED, reason="this is the inner run")
 def test_under_the_interpreter() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__]
-    environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "-k", "triton"],
-        env=environment,
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout
+    run_under_the_interpreter(__file__)
 
 
 @pytest.mark.parametrize("impl", ["sdpa", TRITON, FLASH])

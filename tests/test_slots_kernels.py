@@ -5,10 +5,7 @@ Without a card Triton's kernels run in its interpreter, in a process of their ow
 
 import importlib.util
 import logging
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -30,7 +27,7 @@ from diegetic.slots.transformer.kernels import Wanted, choose_kernels
 from diegetic.slots.transformer.plain import TorchTransformer, whole_tiles
 from diegetic.slots.work import Work
 from diegetic_kernels import choice
-from kernel_cases import DEVICE, INTERPRETED, ON_CARD
+from kernel_cases import DEVICE, INTERPRETED, ON_CARD, run_under_the_interpreter
 from test_slots import assert_same_sound, say
 
 HAS_TRITON = importlib.util.find_spec("triton") is not None
@@ -48,17 +45,7 @@ SHORT = StreamConfig(hop=0.06, overlap=0.04, prefix=0.32)  # the same lengths, i
 @pytest.mark.skipif(not HAS_TRITON, reason="triton is not installed")
 @pytest.mark.skipif(INTERPRETED, reason="this is the inner run")
 def test_under_the_interpreter() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__]
-    environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "-k", "triton"],
-        env=environment,
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout
+    run_under_the_interpreter(__file__)
 
 
 # What it computes
