@@ -156,7 +156,7 @@ def main() -> int:
         command[2] = server.endpoint
         with subprocess.Popen(command) as game:
             try:
-                memories = watch(server, networks, game, seconds)
+                memories, lookahead = watch(server, networks, game, seconds)
             finally:
                 game.terminate()
     session, sink = server.session, server.sink
@@ -169,6 +169,7 @@ def main() -> int:
         ("underruns", str(sink.underruns)),
         ("concealed, ms", f"{sink.concealed / 48:.0f}"),
         ("RTF", ", ".join(f"{key} {value:.3f}" for key, value in rtf.items())),
+        ("made ahead at most, ms", f"{lookahead * 1000:.0f}"),
         ("stalls", str(stalls.count)),
         ("takes in the bank, MB", f"{session.bank.memory_used / MEGABYTE:.1f}"),
         *((name, str(value)) for name, value in sorted(counts.items())),
@@ -209,8 +210,12 @@ def parse() -> argparse.Namespace:
 
 def watch(
     server: Server, networks: InferenceProcess, game: "subprocess.Popen[bytes]", seconds: float
-) -> dict[str, Memory]:
-    """Look at the memory of the server, of its networks and of the player until the game ends."""
+) -> tuple[dict[str, Memory], float]:
+    """Look at the memory of the server, of its networks and of the player until the game ends.
+
+    Beside it, the most that was to be made ahead (s).
+    """
+    lookahead = 0.0
     settling = Settling(time.monotonic(), seconds)
     pause = max(1.0, seconds / LOOKS)
     sizes: dict[str, list[tuple[float, float]]] = {"server": [], "networks": [], "player": []}
@@ -218,6 +223,8 @@ def watch(
         moment = time.monotonic()
         player = getattr(server.sink, "player_pid", None)
         session = server.session
+        live = session and session.live
+        lookahead = max(lookahead, live.lookahead if live else 0.0)
         full = session is not None and session.bank.progress().total.complete
         if settling.over(moment, full):
             sizes["server"].append((moment, resident()))
@@ -231,7 +238,7 @@ def watch(
     if game.returncode:
         raise SystemExit(f"the client ended with status {game.returncode}")
     found = {name: trend(held) for name, held in sizes.items()}
-    return {name: memory for name, memory in found.items() if memory is not None}
+    return {name: memory for name, memory in found.items() if memory is not None}, lookahead
 
 
 def trend(sizes: Sequence[tuple[float, float]]) -> Memory | None:

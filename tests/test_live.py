@@ -110,6 +110,36 @@ def test_the_buffer_stays_between_lookahead_and_one_hop_more() -> None:
     assert stage.sink.underruns == 0
 
 
+def test_where_the_machine_is_late_more_is_made_ahead_for_a_while() -> None:
+    stage = Stage(cost=0.03)
+    stage.run(1.0)
+    stage.cost = 0.15
+    stage.run(1.0)
+    assert stage.live.lookahead == pytest.approx(0.25, abs=0.01)  # the cost, and half of .2 s
+    stage.cost = 0.03
+    stage.run(1.0)
+    while stage.live.step() > 0.0:  # until a chunk takes more than there was at first
+        stage.cost = 0.23
+        stage.sink.pass_time(0.005)
+    assert stage.sink.underruns == 0
+    most = stage.live.lookahead
+    stage.cost = 0.03
+    stage.run(5.0)
+    assert 0.2 < stage.live.lookahead < most - 0.004
+
+
+def test_frames_tell_of_what_is_made_next_however_much_is_made_ahead() -> None:
+    stage = Stage(cost=0.15)
+    stage.run(1.0)
+    stage.cost = 0.0
+    stage.run(1.0)
+    bed = stage.session._bed
+    bed.push_frame(np.zeros((2, 2, 3), np.uint8), age=0.0)
+    [frame] = bed.world.settled_frames(after=-1.0)
+    apart = frame.time - bed.position / RATE
+    assert -stage.session.config.hop <= apart <= GUARD / RATE
+
+
 def test_it_rests_no_longer_than_the_surplus_lasts() -> None:
     stage = Stage()
     assert stage.live.step() == 0.02  # a look at the play clock is due

@@ -67,6 +67,7 @@ class Bed:
     ) -> None:
         self.world = World(clock=self.now)
         self.reach: Callable[[], int] | None = None  # the first sample that can change, when live
+        self.ahead = config.lookahead  # s that are made ahead, when live
         self.records: deque[ChunkRecord] = deque(maxlen=RECORDS)
         self.position = 0  # first sample of the next chunk
         self._config = config
@@ -81,8 +82,7 @@ class Bed:
         self._ahead_ms = 0.0  # what that cost since the newest chunk
         self._heard_from = 0  # what comes before was made before, and is heard as it was
         self._state: StreamState | None = None
-        # as many as the device may not have taken yet, and one more
-        self._kept: deque[_Kept] = deque(maxlen=math.ceil(config.lookahead / config.hop) + 3)
+        self._kept: deque[_Kept] = deque(maxlen=config.chunks_kept)
 
     def now(self) -> float:
         """Audio time (s) of the first sample that can still change."""
@@ -161,8 +161,8 @@ class Bed:
 
     def push_frame(self, pixels: NDArray[np.uint8], age: float) -> None:
         with self._lock:
-            # A frame tells of what is made next: live, that is a lookahead behind what can change
-            seen = self.now() + (0.0 if self.reach is None else self._config.lookahead) - age
+            # A frame tells of what is made next: live, that is behind what can still change
+            seen = self.now() + (0.0 if self.reach is None else self.ahead) - age
             self.world.push_frame(pixels, seen)
             if self._journal is not None:
                 self._journal.add_frame(pixels, seen)

@@ -15,6 +15,7 @@ CHANNELS = 2
 SAMPLES_PER_LATENT = 960
 LATENT_DIM = 96
 LATENT_RATE = RATE / SAMPLES_PER_LATENT
+MOST_LOOKAHEAD = 3  # times the lookahead: what is made ahead at most, where the machine is late
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class StreamConfig:
         hop: new audio per chunk.
         overlap: tail that a chunk shares with its successor, crossfaded.
         prefix: past latents that the model still sees.
-        lookahead: audio made ahead of the play cursor before the generator rests.
+        lookahead: audio made ahead of the play cursor before the generator rests; where chunks
+            come late, up to three times as much for a while (see `diegetic.headroom`).
 
     Raises:
         DiegeticError: a length is not positive or does not divide into latents.
@@ -75,6 +77,15 @@ class StreamConfig:
     @property
     def lookahead_samples(self) -> int:
         return _latents("lookahead", self.lookahead) * SAMPLES_PER_LATENT
+
+    @property
+    def most_lookahead_samples(self) -> int:
+        return MOST_LOOKAHEAD * self.lookahead_samples
+
+    @property
+    def chunks_kept(self) -> int:
+        """Chunks that a live stream may go back to, at most, and one more."""
+        return -(-self.most_lookahead_samples // self.hop_samples) + 3
 
 
 def _latents(name: str, seconds: float) -> int:

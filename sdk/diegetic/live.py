@@ -3,8 +3,9 @@
     |<- heard ->|<- device ->|<- guard ->|<- future: about lookahead, can be made again ->|
                              ring        reach: "now", for the world                      made
 
-It makes a chunk when less than `lookahead` is made, takes the future back when the world has
-materially changed (see `diegetic.revision`), and rests otherwise. It also listens: when the first
+It makes a chunk when less than `lookahead` is made (or more where the machine is late, see
+`diegetic.headroom`), takes the future back when the world has materially changed (see
+`diegetic.revision`), and rests otherwise. It also listens: when the first
 sample that a change has touched leaves the device, the change's knob-to-ear delay is known.
 """
 
@@ -18,6 +19,7 @@ from typing import Protocol
 
 from diegetic.config import RATE, StreamConfig
 from diegetic.future import GUARD, Future
+from diegetic.headroom import Headroom
 from diegetic.metrics import Metrics
 from diegetic.revision import Outlook, Revision, plan
 from diegetic.sink import Sink
@@ -38,10 +40,11 @@ class Source(Protocol):
     """What a live stream needs of a bed; all is called by the generator thread.
 
     Positions are samples of the session's sound. `reach` is set while a live stream plays: the
-    first sample that can still be changed.
+    first sample that can still be changed; and `ahead`, the seconds that it makes ahead.
     """
 
     reach: Callable[[], int] | None
+    ahead: float
 
     def next_hop(self) -> tuple[FloatArray, ChunkRecord]:
         """Make the next (hop, 2) samples."""
@@ -109,6 +112,7 @@ class LiveStream:
             first_sample  # the sink counts from its start, records from the session's
         )
         self._future = Future(sink, config.overlap_samples)
+        self._headroom = Headroom(config)
         self._made = 0  # end of the newest chunk; an older future may go on behind it
         self._costs: deque[float] = deque(maxlen=_COSTS)
         self._last_splice = -config.hop_samples
@@ -127,6 +131,11 @@ class LiveStream:
     def latency(self) -> float:
         """Seconds after which anything said now is heard at the latest, when all is well."""
         return 2 * self._config.hop + self._config.overlap + GUARD / RATE + self._sink.latency
+
+    @property
+    def lookahead(self) -> float:
+        """Seconds that are made ahead at present."""
+        return self._headroom.samples / RATE
 
     def reach(self) -> int:
         """Return the first sample of the session's sound that can still be changed."""
@@ -148,8 +157,9 @@ class LiveStream:
         """Make one chunk if one is wanted; return how long to rest (s) before the next call."""
         self._listen()
         self._revise()
-        surplus = self._made - self._future.taken() - self._config.lookahead_samples
+        surplus = self._made - self._future.taken() - self._headroom.samples
         if surplus >= 0:
+            self._headroom.full()
             if self._source.look() or (self._foley is not None and self._foley.work()):
                 return 0.0
             return min(max(surplus / RATE, _REST_MIN), _REST_MAX)
@@ -158,6 +168,9 @@ class LiveStream:
         self._costs.append(sum(record.stages_ms.values()) / 1000 * RATE)
         start = record.start_sample - self._first_sample
         splice = record.heard_from - self._first_sample
+        taken = self._future.taken()
+        self._headroom.arrived(self._future.end - taken, taken)
+        self._source.ahead = self.lookahead
         first = self._future.place(start, samples, self._source.tail, splice)
         self._source.placed(first + self._first_sample)
         self._made = start + len(samples)
@@ -272,7 +285,7 @@ class LiveStream:
 
     @property
     def _most_allowed(self) -> float:
-        return 2.0 * (self._config.lookahead_samples + 2 * self._config.hop_samples)
+        return 2.0 * (self._headroom.samples + 2 * self._config.hop_samples)
 
     def _listen(self) -> None:
         """Note the changes and voices whose first sample the device has been given."""

@@ -21,7 +21,7 @@ class _Series:
     """The newest `KEEP` values, in memory that is taken once."""
 
     def __init__(self) -> None:
-        self._values = np.zeros(KEEP, np.float32)
+        self._values = np.full(KEEP, np.nan, np.float32)  # zeros would be taken page by page
         self._count = 0
 
     def append(self, value: float) -> None:

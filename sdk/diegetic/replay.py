@@ -74,7 +74,7 @@ class _Stretch:
         self.paper = Paper()
         self._future = Future(self.paper, config.overlap_samples)
         # The device was at least there: a chunk is made when less than the lookahead is
-        self._ahead = config.lookahead_samples + 2 * config.hop_samples
+        self._ahead = config.most_lookahead_samples + 2 * config.hop_samples
 
     def place(self, start: int, samples: FloatArray, tail: FloatArray, heard: int) -> None:
         """Let `samples` of the session's sample `start` be heard from `heard` on."""

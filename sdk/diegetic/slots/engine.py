@@ -9,7 +9,6 @@ chunks do not depend on who else is in the batch.
 """
 
 import logging
-import math
 import os
 import threading
 import time
@@ -137,8 +136,7 @@ class SlotEngine:
         self.stages_ms: dict[str, float] = {}
         self.costs: dict[tuple[int, int], float] = {}
         self._lock = threading.Lock()
-        ahead = math.ceil(self.config.lookahead / self.config.hop) + 3
-        held = sessions * (1 + (ahead if kept is None else kept))
+        held = sessions * (1 + (self.config.chunks_kept if kept is None else kept))
         self._states = PagePool(held, "state")
         self._texts = PagePool(held, "conditioning")
         try:

@@ -7,7 +7,6 @@ cpu         processor, one chunk after another (`backend` torch: in batches)
 """
 
 import logging
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,5 +157,5 @@ def _states_kept(config: StreamConfig) -> int:
     A live bed's, one in the making, and those of takes for the bank, of which one more than is kept
     can be begun.
     """
-    bed = math.ceil(config.lookahead / config.hop) + 3
+    bed = config.chunks_kept
     return bed + 1 + MAX_BEGUN + 1
