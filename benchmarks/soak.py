@@ -38,7 +38,9 @@ from live import hog, resident
 GAME = Path(__file__).resolve().with_name("game.py")
 SPARE = 0.1  # s of the lookahead that a stall leaves
 GROWTH = 0.05  # share of its memory by which a process may grow
-SETTLE = 60.0  # s, at most a fifth of the whole, before memory counts: caches fill
+SETTLE = (
+    330.0  # s, at most a fifth of the whole, before memory counts: records of 2,048 chunks fill
+)
 FILL = 0.5  # share of the whole that the bank has to fill: takes are kept, by both processes
 LOOKS = 360  # at the memory in all, at most one a second
 MEGABYTE = 1e6

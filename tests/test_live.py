@@ -56,7 +56,7 @@ class Stage:
         end = self.sink.now + seconds
         while self.sink.now < end - 1e-9:
             self.fill()
-            self.sink.pass_time(min(step, end - self.sink.now))
+            self.sink.pass_time(max(0.0, min(step, end - self.sink.now)))
         self.fill()
 
     def fill(self) -> None:
