@@ -26,9 +26,10 @@ from rich.console import Console
 from rich.table import Table
 
 from diegetic import report
-from diegetic.config import StreamConfig
+from diegetic.config import RATE, StreamConfig
 from diegetic.inference import InferenceProcess
 from diegetic.output import choose_output
+from diegetic.ring import Underrun
 from diegetic.server import Server
 from diegetic.session import Session
 from diegetic.sink import Sink
@@ -43,6 +44,7 @@ SETTLE = (
 )
 FILL = 0.5  # share of the whole that the bank has to fill: takes are kept, by both processes
 LOOKS = 360  # at the memory in all, at most one a second
+SHOWN = 40  # underruns
 MEGABYTE = 1e6
 
 
@@ -170,6 +172,7 @@ def main() -> int:
     for name, value in (
         ("underruns", str(sink.underruns)),
         ("concealed, ms", f"{sink.concealed / 48:.0f}"),
+        ("the newest, at s: ms", ", ".join(map(show, sink.underrun_log()[-SHOWN:])) or "-"),
         ("RTF", ", ".join(f"{key} {value:.3f}" for key, value in rtf.items())),
         ("made ahead at most, ms", f"{lookahead * 1000:.0f}"),
         ("stalls", str(stalls.count)),
@@ -263,6 +266,11 @@ def describe(memory: Memory) -> str:
         f"{memory.start / MEGABYTE:.1f} to {memory.end / MEGABYTE:.1f} MB "
         f"({memory.growth:+.1%}), {memory.slope / MEGABYTE:+.1f} MB/h"
     )
+
+
+def show(underrun: Underrun) -> str:
+    """When it was, in seconds of the recording, and how long."""
+    return f"{underrun.position / RATE:.1f}: {underrun.length * 1000 / RATE:.0f}"
 
 
 def judge(underruns: int, memories: dict[str, Memory]) -> list[str]:

@@ -5,39 +5,38 @@ from diegetic.headroom import RELEASE, Headroom
 
 CONFIG = StreamConfig(lookahead=0.2)
 LOOKAHEAD = CONFIG.lookahead_samples
-RESERVE = LOOKAHEAD // 2
+MOST = CONFIG.most_lookahead_samples
 
 
-def late(headroom: Headroom, by: int, taken: int = 0) -> None:
-    """A chunk that arrives when `by` less than the reserve is left of what was there."""
+def use(headroom: Headroom, samples: int, taken: int = 0) -> None:
+    """A chunk that comes when so many of what was there are used up."""
     headroom.full()
-    headroom.arrived(RESERVE - by, taken)
+    headroom.arrived(headroom.samples - samples, taken)
 
 
 def test_chunks_in_time_change_nothing() -> None:
     headroom = Headroom(CONFIG)
     for chunk in range(100):
-        headroom.full()
-        headroom.arrived(RESERVE, chunk * 7680)
+        use(headroom, LOOKAHEAD // 2, chunk * 7680)
     assert headroom.samples == LOOKAHEAD
 
 
-def test_what_a_late_chunk_lacked_is_added() -> None:
+def test_a_late_chunk_may_be_twice_as_late_next_time() -> None:
     headroom = Headroom(CONFIG)
-    late(headroom, by=1000)
-    assert headroom.samples == LOOKAHEAD + 1000
-    late(headroom, by=0)
-    assert headroom.samples == LOOKAHEAD + 1000
-    late(headroom, by=500)
-    assert headroom.samples == LOOKAHEAD + 1500
+    use(headroom, 6000)
+    assert headroom.samples == 12_000
+    use(headroom, 5000)
+    assert headroom.samples == 12_000
+    use(headroom, 7000)
+    assert headroom.samples == 14_000
 
 
 def test_several_late_chunks_in_a_row_count_as_their_worst() -> None:
     headroom = Headroom(CONFIG)
     headroom.full()
-    for left in (RESERVE - 300, RESERVE - 2000, RESERVE - 1000):
-        headroom.arrived(left, 0)
-    assert headroom.samples == LOOKAHEAD + 2000
+    for used in (5000, 7000, 6000):
+        headroom.arrived(LOOKAHEAD - used, 0)
+    assert headroom.samples == 14_000
 
 
 def test_the_first_chunks_of_a_stream_are_not_late() -> None:
@@ -50,15 +49,14 @@ def test_the_first_chunks_of_a_stream_are_not_late() -> None:
 def test_there_is_a_most() -> None:
     headroom = Headroom(CONFIG)
     for _ in range(10):
-        late(headroom, by=RESERVE)
-    assert headroom.samples == CONFIG.most_lookahead_samples
+        use(headroom, headroom.samples)
+    assert headroom.samples == MOST
 
 
 def test_what_was_added_goes_slowly_and_not_below_the_lookahead() -> None:
     headroom = Headroom(CONFIG)
-    late(headroom, by=960)
-    headroom.arrived(RESERVE + LOOKAHEAD, 10 * RATE)
-    assert headroom.samples == pytest.approx(LOOKAHEAD + 960 - 10 * RELEASE * RATE)
-    headroom.full()
-    headroom.arrived(RESERVE + LOOKAHEAD, 100 * RATE)
+    use(headroom, 6000)
+    use(headroom, 0, 100 * RATE)
+    assert headroom.samples == pytest.approx(12_000 - 100 * RELEASE * RATE)
+    use(headroom, 0, 1000 * RATE)
     assert headroom.samples == LOOKAHEAD

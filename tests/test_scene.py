@@ -87,10 +87,12 @@ def test_a_scene_settles_within_some_chunks(conditioner: Conditioner) -> None:
     assert ages[1:3] == [SETTLED + 1, SETTLED + 2]  # nothing was before it
     assert ages[3:-1] == list(range(SETTLING + 3))
     assert ages[-1] == 0
-    heard = [recalled(age, 8, 64) for age in ages[3:-1]]
+    heard = [recalled(age, 8, 64, held=False) for age in ages[3:-1]]
     assert heard == [64, *[8] * SETTLING, 64, 64]
-    again = [recalled(age, 8, 64) for age in range(PERIOD - 1, PERIOD + SETTLED + 1)]
+    later = range(PERIOD - 1, PERIOD + SETTLED + 1)
+    again = [recalled(age, 8, 64, held=False) for age in later]
     assert again == [64, 64, *[8] * SETTLING, 64]
+    assert {recalled(age, 8, 64, held=True) for age in later} == {64}
 
 
 def test_a_settling_scene_hears_its_last_hop_alone(

@@ -81,6 +81,27 @@ def test_a_session_in_a_batch_sounds_as_if_it_were_alone(
     assert np.abs(wanted[4][3] - wanted[5][3]).max() > 100 * CLOSE
 
 
+def test_a_session_in_a_batch_comes_back_to_its_memory_as_if_it_were_alone(
+    engine: SlotEngine, networks: TorchNetworks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diegetic.hold.TAKEN", 2)
+    monkeypatch.setattr("diegetic.hold.RETURN", 2)
+    said = say(1)
+    said.present[[EVENT_TOKENS.start, FRAME_TOKENS.start]] = False
+    wanted = alone(networks, 1, [said] * 7)
+    state, chunks = engine.start(1), []
+    for _ in range(7):
+        made = engine.step([Work(engine.start(2), say(2)), Work(state, said)])[1]
+        state = made.state
+        chunks.append(made.chunk)
+    for ours, theirs in zip(chunks, wanted, strict=True):
+        assert_same_sound(ours, theirs)
+    monkeypatch.setattr("diegetic.hold.TAKEN", 99)
+    free = alone(networks, 1, [said] * 7)
+    np.testing.assert_array_equal(free[3], wanted[3])
+    assert np.abs(free[4] - wanted[4]).max() > 100 * CLOSE  # the first after it came back
+
+
 def test_who_sits_out_is_untouched_bit_for_bit(engine: SlotEngine) -> None:
     made = engine.step([Work(engine.start(1), say(1)), Work(engine.start(2), say(2))])
     resting, other = made[0].state, made[1].state

@@ -87,6 +87,8 @@ def test_a_batch_is_what_torchs_kernels_make_of_it(impl: Wanted) -> None:
     # A new stream, one of seven latents, one that recalls its last hop, a row that is nobody's.
     read, length, said = [6, 2, 3, BLANK], [0, 7, HOP, 0], [2, 3, 2, BLANK]
     sight = Sight(*torch.tensor([read, length, said], device=DEVICE))
+    # The second comes back to another page than the one that it was read from.
+    joined = torch.tensor([6, 3, 3, BLANK], device=DEVICE)
     write = torch.tensor([4, 5, 7, SCRAP], device=DEVICE)
     make = torch.Generator().manual_seed(9)
     latents = torch.randn(4, CHUNK, LATENT_DIM, generator=make).to(DEVICE)
@@ -99,7 +101,7 @@ def test_a_batch_is_what_torchs_kernels_make_of_it(impl: Wanted) -> None:
         clean = transformer.steering(times, guidance[:1], summary[:1])[0]
         look = transformer.look(sight)
         velocities.append(transformer.evaluate(latents, steering, look))
-        transformer.keep(latents[:, :HOP], clean, look, write)
+        transformer.keep(latents[:, :HOP], clean, look, joined, write)
         prefixes.append(transformer.pages.prefix)
     # float32 in another order, through eight blocks: sums of up to 1024 numbers of size one.
     torch.testing.assert_close(*velocities, rtol=0, atol=2e-5)
@@ -108,7 +110,7 @@ def test_a_batch_is_what_torchs_kernels_make_of_it(impl: Wanted) -> None:
     for page in range(len(before)):
         written = page in write.tolist()
         assert torch.equal(prefixes[1][page], before[page]) is not written
-    for page, old in zip(write.tolist(), read, strict=True):
+    for page, old in zip(write.tolist(), joined.tolist(), strict=True):
         assert torch.equal(prefixes[1][page][:, :, :-HOP], before[old][:, :, HOP:])
 
 
@@ -215,12 +217,13 @@ def test_what_is_launched_is_what_is_compiled_for_cards_that_are_not_there(
         torch.zeros(4, tokens, dtype=dtype),
     )
     transformer = FusedTransformer(model(), made, config.chunk_latents, dtype, kernels)
-    look = transformer.look(Sight(*torch.tensor([[2, 0], [3, 0], [2, 0]])))
+    read, write = torch.tensor([2, 0]), torch.tensor([3, SCRAP])
+    look = transformer.look(Sight(read, torch.tensor([3, 0]), torch.tensor([2, 0])))
     times = transformer.moments((0.7,))
     steering = transformer.steering(times, torch.ones(2), torch.zeros(2, WIDTH))[0]
     latents = torch.zeros(2, config.chunk_latents, LATENT_DIM)
     transformer.evaluate(latents, steering, look)
-    transformer.keep(latents[:, : config.hop_latents], steering, look, torch.tensor([3, SCRAP]))
+    transformer.keep(latents[:, : config.hop_latents], steering, look, read, write)
     wanted = {
         launch(b.kernel.fn.__name__, b.pointers, b.constants, b.warps, b.stages) for b in listed
     }

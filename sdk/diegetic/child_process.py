@@ -10,6 +10,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+if sys.platform == "linux":
+    import fcntl
+
 
 def command(module: str, *arguments: str) -> list[str]:
     """The command line that runs `module` with this very Python."""
@@ -33,6 +36,13 @@ def go_first(niceness: int) -> None:
     if sys.platform != "win32":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, niceness)
+
+
+def widen(pipe: int, size: int) -> None:
+    """Ask for room for `size` bytes in `pipe`, a file descriptor. Only Linux has a way to."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, size)
 
 
 def flags(*, first: bool) -> int:

@@ -10,7 +10,7 @@ the seed and the place alone, so the overlap and the next chunk's beginning star
 noise.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -22,6 +22,7 @@ from diegetic.codec import LAG, SynthesisState
 from diegetic.config import CHANNELS, LATENT_DIM, SAMPLES_PER_LATENT, StreamConfig
 from diegetic.errors import DiegeticError
 from diegetic.flow import Known, follow_flow, solver, student_solver, usual_evaluations
+from diegetic.hold import Hold
 from diegetic.networks import HIDDEN, FloatArray, Memory, Networks, Precision
 from diegetic.scene import SETTLED, age_of, recalled
 from diegetic.snapshot import Conditioning, null_conditioning
@@ -44,6 +45,7 @@ class GeneratorState:
         sound: the state of the synthesis.
         said: with the chunk before; None before the first one.
         age: of its scene, in chunks.
+        hold: the memory that it comes back to.
     """
 
     seed: int
@@ -53,6 +55,7 @@ class GeneratorState:
     sound: SynthesisState
     said: Conditioning | None = None
     age: int = SETTLED
+    hold: Hold[Memory] = field(default_factory=Hold)
 
 
 class Generator(Protocol):
@@ -152,14 +155,18 @@ class ChunkGenerator:
         """Make the next chunk, (config.chunk_samples, 2), and the state after its hop."""
         hop = self.config.hop_latents
         age = age_of(conditioning, state.said, state.age)
+        hold = state.hold.under(conditioning)
         ring = self.config.prefix_latents
         bias = state.prefix.bias.copy()
-        bias[:, : ring - recalled(age, hop, ring)] = HIDDEN
+        bias[:, : ring - recalled(age, hop, ring, held=hold.memory is not None)] = HIDDEN
         state = replace(state, prefix=replace(state.prefix, bias=bias))
         latents = self.sample(state, conditioning)
         head, after = self.append(state, latents[:, :hop])
         overlap, _ = self._decode(after, latents[:, hop:])
-        return np.concatenate((head, overlap)), replace(after, said=conditioning, age=age)
+        prefix = after.prefix if hold.due is None else hold.due.followed_by(after.prefix, hop)
+        hold = hold.after(conditioning, prefix)
+        after = replace(after, prefix=prefix, said=conditioning, age=age, hold=hold)
+        return np.concatenate((head, overlap)), after
 
     def sample(
         self, state: GeneratorState, conditioning: Conditioning, known: Known | None = None
@@ -180,11 +187,8 @@ class ChunkGenerator:
         """Samples of one hop of clean latents (1, hop, LATENT_DIM), and the state after it."""
         hop, ring = self.config.hop_latents, state.prefix
         _, keys, values = self._networks.evaluate(latents, 0.0, 1.0, self._null, ring)
-        prefix = Memory(
-            np.concatenate((ring.keys[:, :, :, hop:], keys), axis=3),
-            np.concatenate((ring.values[:, :, :, hop:], values), axis=3),
-            np.concatenate((ring.bias[:, hop:], np.zeros((1, hop), np.float32)), axis=1),
-        )
+        new = Memory(keys, values, np.zeros((1, hop), np.float32))
+        prefix = ring.followed_by(new, hop)
         samples, heard = self._decode(state, latents)
         return samples, replace(heard, position=state.position + hop, prefix=prefix)
 

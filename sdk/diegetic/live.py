@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from diegetic.child_process import go_first
 from diegetic.config import RATE, StreamConfig
 from diegetic.future import GUARD, Future
 from diegetic.headroom import Headroom
@@ -31,6 +32,7 @@ _REST_MAX = 0.02  # also how often the play clock is looked at
 VOICE_DELAY = 0.015  # s
 _COSTS = 32  # chunks whose cost is remembered
 _TURN = 0.0005  # s that a thread may keep the interpreter while the generator waits
+_NICENESS = -5  # of the generator's thread, as of the networks that it waits for
 _SPENT = 0.5  # share of the spare compute that may go into making again
 
 log = logging.getLogger(__name__)
@@ -226,6 +228,8 @@ class LiveStream:
             raise self.error
 
     def _run(self) -> None:
+        if sys.platform == "linux":  # where a niceness is a thread's own
+            go_first(_NICENESS)
         try:
             while not self._stopping.is_set():
                 rest = self.step()

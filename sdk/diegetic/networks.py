@@ -30,6 +30,14 @@ class Memory:
     values: FloatArray
     bias: FloatArray
 
+    def followed_by(self, newer: "Memory", count: int) -> "Memory":
+        """As many, of which the oldest make room for the newest `count` of `newer`."""
+        return Memory(
+            np.concatenate((self.keys[:, :, :, count:], newer.keys[:, :, :, -count:]), axis=3),
+            np.concatenate((self.values[:, :, :, count:], newer.values[:, :, :, -count:]), axis=3),
+            np.concatenate((self.bias[:, count:], newer.bias[:, -count:]), axis=1),
+        )
+
 
 @dataclass(frozen=True)
 class Cross(Memory):

@@ -3,6 +3,7 @@
     what is said   | rain ...           | crowd ...
     age            ... 11 12 13 14 15 16  0  1  2  3  4  5  6  7  8  9 ... 32 33 ... 40 41 ...
     hears before   all it can             all  its last hop only  . all of it . last hop . all
+                                                                      unless it is held ^
 
 A chunk continues the sound in the prefix. That holds a stream together, and holds on to the old
 scene when a prompt says another one. So the first chunk of a scene, which is joined to the old one,
@@ -12,7 +13,8 @@ not .30 (median), .5 s, not 1.0 (mean); the seam is told from others no more sur
 kept at all it is told at once (AUC .98).
 
 What goes on from itself for minutes drifts, and may end where nothing leads back: calm music was
-noise after two of them, for good. With a short memory every five seconds it stays music.
+noise after two of them, for good. With a short memory every five seconds it stays music. Better is
+to come back to how the scene began (`diegetic.hold`), where that can be.
 """
 
 import numpy as np
@@ -30,9 +32,12 @@ def age_of(now: Conditioning, before: Conditioning | None, age: int) -> int:
     return 0 if before is not None and another_scene(before, now) else age + 1
 
 
-def recalled(age: int, hop: int, ring: int) -> int:
-    """How many of the newest latents of the prefix, of `ring`, a chunk at `age` hears."""
-    return hop if 0 < age % PERIOD < SETTLED else ring
+def recalled(age: int, hop: int, ring: int, *, held: bool) -> int:
+    """How many of the newest latents of the prefix, of `ring`, a chunk at `age` hears.
+
+    A scene that is `held` comes back to its beginning instead of forgetting once in a while.
+    """
+    return hop if 0 < (age if held else age % PERIOD) < SETTLED else ring
 
 
 def another_scene(before: Conditioning, now: Conditioning) -> bool:

@@ -20,6 +20,7 @@ from diegetic.generator import Backend
 from diegetic.snapshot import Conditioning, Snapshot
 
 _LENGTH = struct.Struct("<Q")
+PIPE_SIZE = 1 << 18  # bytes: most messages are smaller
 
 
 @dataclass(frozen=True)
@@ -133,20 +134,20 @@ def send(pipe: io.RawIOBase, message: object) -> None:
 
 
 def receive(pipe: io.RawIOBase) -> Any:
-    """Read a message.
+    """Read a message, the only one on its way: who has asked waits for the answer.
+
+    Mostly that is one read. Each gives up the interpreter, and in a process where another thread
+    computes it takes a while to get that back.
 
     Raises:
         EOFError: the other end is gone.
     """
-    return pickle.loads(_take(pipe, _LENGTH.unpack(_take(pipe, _LENGTH.size))[0]))
-
-
-def _take(pipe: io.RawIOBase, count: int) -> bytearray:
-    data = bytearray(count)
-    view, have = memoryview(data), 0
-    while have < count:
-        got = pipe.readinto(view[have:])
-        if not got:
+    data, missing = bytearray(), _LENGTH.size
+    while missing > 0:
+        part = pipe.read(max(missing, PIPE_SIZE))
+        if not part:
             raise EOFError("the other end is gone")
-        have += got
-    return data
+        data += part
+        length = _LENGTH.unpack_from(data)[0] if len(data) >= _LENGTH.size else 0
+        missing = _LENGTH.size + length - len(data)
+    return pickle.loads(memoryview(data)[_LENGTH.size :])

@@ -24,12 +24,13 @@ from typing import Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from diegetic.child_process import command, environment, flags
+from diegetic.child_process import command, environment, flags, widen
 from diegetic.config import StreamConfig
 from diegetic.encoders.text import CACHED_TEXTS
 from diegetic.errors import DiegeticError
 from diegetic.generator import Backend, GeneratorState
 from diegetic.inference.messages import (
+    PIPE_SIZE,
     Answer,
     Condition,
     Embed,
@@ -172,6 +173,8 @@ class InferenceProcess:
             start_new_session=True,
             creationflags=flags(first=False),
         )
+        for pipe in (child.stdin, child.stdout):
+            widen(cast(io.FileIO, pipe).fileno(), PIPE_SIZE)
         return child, weakref.finalize(self, _end, child)
 
 

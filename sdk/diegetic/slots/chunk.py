@@ -46,10 +46,12 @@ class ChunkInputs:
     """What B chunks are made of.
 
     Pages are (B,) int64, `guidance` is (B,), `noise` (B, 1 + chunk, NOISE). `recalled` (B,) is how
-    many of the newest latents are heard, see `diegetic.scene`.
+    many of the newest latents are heard, see `diegetic.scene`; page `joined` is what the new ones
+    are joined to, mostly `read`, see `diegetic.hold`.
     """
 
     read: Tensor
+    joined: Tensor
     write: Tensor
     said: Tensor
     guidance: Tensor
@@ -84,6 +86,7 @@ def chunk_inputs(
     noise = (batch, 1 + config.chunk_latents, NOISE)
     return ChunkInputs(
         read=pages(BLANK),
+        joined=pages(BLANK),
         write=pages(SCRAP),
         said=pages(BLANK),
         guidance=torch.ones(batch, device=device, pin_memory=pinned),
@@ -192,8 +195,10 @@ class ChunkMaker:
             slope = now if before is None else now + factor * (now - before)
             x = x + (after - t) * slope
             before = now
-        transformer.keep(x[:, : self._hop], self._clean, look, inputs.write)
-        longer = (length + self._hop).clamp(max=self.config.prefix_latents)
+        transformer.keep(x[:, : self._hop], self._clean, look, inputs.joined, inputs.write)
+        before = self._lengths.index_select(0, inputs.joined)
+        before = torch.where(inputs.joined == inputs.read, length, before)
+        longer = (before + self._hop).clamp(max=self.config.prefix_latents)
         self._lengths.index_copy_(0, inputs.write, longer)
         samples, sound = self._sound.decode(x, inputs.noise, self._sound_of(inputs.read))
         for field in fields(sound):

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -24,6 +24,7 @@ from diegetic.config import StreamConfig
 from diegetic.errors import DiegeticError
 from diegetic.flow import Solver, solver, student_solver, usual_evaluations
 from diegetic.generator import WEIGHTS
+from diegetic.hold import Hold
 from diegetic.networks import FloatArray
 from diegetic.scene import SETTLED, age_of, recalled
 from diegetic.slots.chunk import ChunkMaker
@@ -64,6 +65,7 @@ class SlotState:
         page: ring of keys and values, decoder, synthesis.
         said: what was said last; said again, it costs nothing.
         age: of its scene, in chunks.
+        hold: the page that it comes back to.
     """
 
     seed: int
@@ -71,6 +73,7 @@ class SlotState:
     page: Page
     said: Said
     age: int = SETTLED
+    hold: Hold[Page] = field(default_factory=Hold)
 
 
 class SlotEngine:
@@ -136,7 +139,7 @@ class SlotEngine:
         self.stages_ms: dict[str, float] = {}
         self.costs: dict[tuple[int, int], float] = {}
         self._lock = threading.Lock()
-        held = sessions * (1 + (self.config.chunks_kept if kept is None else kept))
+        held = sessions * (1 + (self.config.chunks_kept + 1 if kept is None else kept))
         self._states = PagePool(held, "state")
         self._texts = PagePool(held, "conditioning")
         try:
@@ -317,20 +320,27 @@ class SlotEngine:
         fill = bucket - len(part)
         hop, ring = self.config.hop_latents, self.config.prefix_latents
         ages = {k: _age(work[k]) for k in part}
-        for field, values in (
-            (rows.read, [*(work[k].state.page.index for k in part), *[BLANK] * fill]),
+        holds = {k: work[k].state.hold.under(work[k].conditioning) for k in part}
+        read = {k: work[k].state.page.index for k in part}
+        back = {k: holds[k].due for k in part}
+        joined = {k: read[k] if page is None else page.index for k, page in back.items()}
+        heard = {k: recalled(ages[k], hop, ring, held=holds[k].memory is not None) for k in part}
+        for tensor, values in (
+            (rows.read, [*read.values(), *[BLANK] * fill]),
+            (rows.joined, [*joined.values(), *[BLANK] * fill]),
             (rows.write, [*(page.index for page in pages), *[SCRAP] * fill]),
             (rows.said, [*(said[k].page.index for k in part), *[BLANK] * fill]),
             (rows.guidance, [*(work[k].conditioning.guidance for k in part), *[1.0] * fill]),
-            (rows.recalled, [*(recalled(ages[k], hop, ring) for k in part), *[ring] * fill]),
+            (rows.recalled, [*heard.values(), *[ring] * fill]),
         ):
-            field.numpy()[:bucket] = values
+            tensor.numpy()[:bucket] = values
         self._lanes.make(bucket, way)
         samples = self._lanes.samples.numpy()
         made = {}
         for row, k in enumerate(part):
             state = work[k].state
-            after = SlotState(state.seed, state.position + hop, pages[row], said[k], ages[k])
+            hold = holds[k].after(work[k].conditioning, pages[row])
+            after = SlotState(state.seed, state.position + hop, pages[row], said[k], ages[k], hold)
             made[k] = Made(samples[row].copy(), after)
         places = [(work[k].state.seed, work[k].state.position) for k in part]
         self._noise.expect([(*at, noise) for at, noise in zip(places, noises, strict=True)])

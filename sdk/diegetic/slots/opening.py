@@ -155,7 +155,7 @@ def _states_kept(config: StreamConfig) -> int:
     """States of a session that are held at a time beside its newest.
 
     A live bed's, one in the making, and those of takes for the bank, of which one more than is kept
-    can be begun.
+    can be begun; and what each of these streams comes back to.
     """
-    bed = config.chunks_kept
-    return bed + 1 + MAX_BEGUN + 1
+    takes = MAX_BEGUN + 1
+    return config.chunks_kept + 1 + takes + (1 + takes)

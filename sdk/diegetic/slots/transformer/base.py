@@ -146,11 +146,13 @@ class BatchTransformer(ABC, Generic[Look]):
         """Velocity (B, T, LATENT_DIM) of `latents`, shaped alike."""
 
     @abstractmethod
-    def keep(self, latents: Tensor, steering: Steering, look: Look, write: Tensor) -> None:
-        """Write the prefixes after clean `latents` (B, T, LATENT_DIM) to pages `write` (B,).
+    def keep(
+        self, latents: Tensor, steering: Steering, look: Look, joined: Tensor, write: Tensor
+    ) -> None:
+        """Write the prefixes of pages `joined` (B,) and clean `latents` after them to `write` (B,).
 
-        What was said is not seen. No page of `write` may be one that is read; those that several
-        sessions write to hold nothing of use.
+        `latents` are (B, T, LATENT_DIM). What was said is not seen. No page of `write` may be one
+        that is read; those that several sessions write to hold nothing of use.
         """
 
 

@@ -99,10 +99,12 @@ class FusedTransformer(BatchTransformer[Lengths]):
         )
         return functional.linear(hidden, *self._leave)
 
-    def keep(self, latents: Tensor, steering: Steering, look: Lengths, write: Tensor) -> None:
+    def keep(
+        self, latents: Tensor, steering: Steering, look: Lengths, joined: Tensor, write: Tensor
+    ) -> None:
         prefix, count = self.pages.prefix, latents.shape[1]
         stay = self.ring - count
-        prefix[:, :, :, :stay].index_copy_(0, write, prefix[:, :, :, count:][look.sight.read])
+        prefix[:, :, :, :stay].index_copy_(0, write, prefix[:, :, :, count:][joined])
         end = look.end + stay
         x, hidden, parts = self._enter_blocks(latents, steering)
         for index in range(BLOCKS):

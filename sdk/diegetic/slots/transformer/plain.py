@@ -64,14 +64,12 @@ class Laid:
     """What a chunk's evaluations see with torch's own kernels.
 
     Attributes:
-        prefix: (B, BLOCKS, 2, ring, WIDTH), as it was read.
         keys, values: (B, BLOCKS, width, HEADS, HEAD_DIM); evaluations fill the chunk's places.
         bias: (B, 1, 1, width), the chunk's places hidden.
         layers: the same with all of the chunk's places to be seen, a block each.
         cross: what was said, a block each.
     """
 
-    prefix: Tensor
     keys: Tensor
     values: Tensor
     bias: Tensor
@@ -114,7 +112,7 @@ class TorchTransformer(BatchTransformer[Laid]):
         layers = self._open(keys, values, bias, self.chunk)
         tokens = self.pages.tokens.index_select(0, sight.said)
         said = _said(tokens, self.pages.bias.index_select(0, sight.said))
-        return Laid(prefix, keys, values, bias, layers, said)
+        return Laid(keys, values, bias, layers, said)
 
     def evaluate(self, latents: Tensor, steering: Steering, look: Laid) -> Tensor:
         x = functional.linear(latents, *self._enter)
@@ -126,7 +124,9 @@ class TorchTransformer(BatchTransformer[Laid]):
         final = steering.final
         return functional.linear(torch.addcmul(final[:, 1], normed, final[:, 0]), *self._leave)
 
-    def keep(self, latents: Tensor, steering: Steering, look: Laid, write: Tensor) -> None:
+    def keep(
+        self, latents: Tensor, steering: Steering, look: Laid, joined: Tensor, write: Tensor
+    ) -> None:
         count = latents.shape[1]
         layers = self._open(look.keys, look.values, look.bias, count)
         blank = slice(BLANK, BLANK + 1)
@@ -138,8 +138,8 @@ class TorchTransformer(BatchTransformer[Laid]):
             kept.append(torch.stack(((key * self._norms[index].key).flatten(2), value), 1))
             if index + 1 < BLOCKS:
                 x = self._finish(x, q, index, steer, seen, nothing[index])
-        joined = torch.cat((look.prefix[:, :, :, count:], torch.stack(kept, 1)), 3)
-        self.pages.prefix.index_copy_(0, write, joined)
+        older = self.pages.prefix.index_select(0, joined)[:, :, :, count:]
+        self.pages.prefix.index_copy_(0, write, torch.cat((older, torch.stack(kept, 1)), 3))
 
     def _open(self, keys: Tensor, values: Tensor, bias: Tensor, count: int) -> list[Seen]:
         """Views of what is laid out, a block each, the first `count` places of the chunk open."""
