@@ -1,8 +1,8 @@
 """The memory of how a scene began, to which its stream comes back while nothing else is said.
 
-    chunks   1 ............ 24 | 25 ... 39  40 | 41 ... 55  56 | ...
-    memory   its own past    * |               * and its last hop  * and its last hop
-                             `-- kept ---------^-------------------^
+    chunk    1 ............ 24 | 25 ..... 32 | 33 ..... 40 | 41 ...
+    past     its own         * | its own     | * and a hop | * and a hop
+                             `-- kept ---------^-------------^
 
 Each chunk goes on from the last ones. So what happens to be louder, or another rain than at first,
 is gone on from: over minutes level and colour of a stream wander. Every few seconds its past is
@@ -18,7 +18,7 @@ from diegetic.revision import JUMP
 from diegetic.snapshot import EVENT_TOKENS, FRAME_TOKENS, Conditioning
 
 TAKEN = 24  # chunks that were asked for in the same words, without an event, when memory is kept
-RETURN = 16  # chunks from there to the first return, and from each to the next
+RETURN = 8  # chunks from there to the first return, and from each to the next
 
 M = TypeVar("M")
 
