@@ -5,8 +5,8 @@
 
 It makes a chunk when less than `lookahead` is made (or more where the machine is late, see
 `diegetic.headroom`), takes the future back when the world has materially changed (see
-`diegetic.revision`), and rests otherwise. It also listens: when the first
-sample that a change has touched leaves the device, the change's knob-to-ear delay is known.
+`diegetic.revision`), and rests otherwise. It also listens: when the first sample that a change has
+touched leaves the device, the change's knob-to-ear delay is known.
 """
 
 import logging
