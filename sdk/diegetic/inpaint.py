@@ -15,6 +15,7 @@ from diegetic.crossfade import blend
 from diegetic.errors import DiegeticError
 from diegetic.flow import Known
 from diegetic.generator import ChunkGenerator
+from diegetic.matching import match_ends
 from diegetic.snapshot import Conditioning, FloatArray
 
 FADE = 960  # samples, from the recording to its decoding and back
@@ -93,14 +94,14 @@ def inpaint(
         samples, state = generator.append(state, latents[:, : config.hop_latents])
         made.append(samples)
         place += config.hop_latents
-    sound = np.concatenate(made)
+    begin = start - FADE - (first * SAMPLES_PER_LATENT - DELAY)  # where the made sound is heard
+    sound = np.concatenate(made)[begin : begin + end - start + 2 * FADE]
+    sound = match_ends(sound, FADE, audio[:start], audio[end:])
     out = audio.astype(np.float32, copy=True)
-    origin = first * SAMPLES_PER_LATENT - DELAY  # where in `audio` the made sound begins
-    out[start:end] = sound[start - origin : end - origin]
-    before = slice(start - FADE, start)
-    out[before], _ = blend(audio[before], sound[before.start - origin : before.stop - origin])
-    beyond = slice(end, end + FADE)
-    out[beyond], _ = blend(sound[beyond.start - origin : beyond.stop - origin], audio[beyond])
+    out[start:end] = sound[FADE:-FADE]
+    before, beyond = slice(start - FADE, start), slice(end, end + FADE)
+    out[before], _ = blend(audio[before], sound[:FADE])
+    out[beyond], _ = blend(sound[-FADE:], audio[beyond])
     return out
 
 
