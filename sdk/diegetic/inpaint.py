@@ -2,7 +2,8 @@
 
 The recording is what the generator believes to have made itself: its latents are the prefix of the
 next chunk, its end is in the decoder's state. After a gap it is known too: where a chunk reaches
-beyond the gap, its latents are given (`flow.Known`).
+beyond the gap, its latents are given (`flow.Known`). What fills a gap takes the colour of both
+its sides (`diegetic.matching`).
 """
 
 import math
