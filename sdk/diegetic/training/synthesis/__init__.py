@@ -15,10 +15,16 @@ from diegetic.training.synthesis import (
     bubbles,
     clocks,
     coins,
+    crowds,
     engines,
+    frogs,
     helicopters,
+    machines,
     swords,
     telephones,
+    winds,
+    wolves,
+    zombies,
 )
 from diegetic.training.synthesis.voice import Voice
 
@@ -28,10 +34,16 @@ FAMILIES: dict[str, tuple[Voice, ...]] = {
     "bubbles": bubbles.VOICES,
     "clocks": clocks.VOICES,
     "coins": coins.VOICES,
+    "crowds": crowds.VOICES,
     "engines": engines.VOICES,
+    "frogs": frogs.VOICES,
     "helicopters": helicopters.VOICES,
+    "machines": machines.VOICES,
     "swords": swords.VOICES,
     "telephones": telephones.VOICES,
+    "winds": winds.VOICES,
+    "wolves": wolves.VOICES,
+    "zombies": zombies.VOICES,
 }
 
 
