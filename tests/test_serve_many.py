@@ -311,7 +311,11 @@ def test_a_machine_too_slow_for_one_session_says_so(
 def test_two_games_hear_the_shipped_weights_from_one_process() -> None:
     words = ["--max-sessions", "2", "--compute", "cpu", "--nfe", "1"]
     command = [sys.executable, "-m", "diegetic", "serve", *words, "--endpoint", ANYWHERE]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+        ExitStack() as last,
+    ):
+        last.callback(process.kill)  # a failure must not wait for it
         assert process.stdout is not None
         said = []
         for line in process.stdout:
