@@ -48,7 +48,7 @@ def _swept(rng: Rng, centre: Mono, sharpness: float) -> Mono:
     made /= np.sqrt(np.square(gains).sum(1, keepdims=True))
     out = np.zeros(count)
     for k, window in enumerate(made):
-        np.add.at(out, (k * (_BLOCK // 2) + np.arange(_BLOCK)) % count, window)
+        out[(k * (_BLOCK // 2) + np.arange(_BLOCK)) % count] += window
     return np.asarray(out / np.std(out))
 
 
