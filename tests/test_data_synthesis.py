@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -156,7 +157,7 @@ def test_made_sounds_become_segments_of_the_build(root: Path) -> None:
     for row, segment in zip(segments, store.segments[-len(segments) :], strict=True):
         sound = made.made_sounds()[str(row["path"])]
         heard = store.read(segment, 0, segment.samples)
-        assert np.abs(heard - render(sound.what, sound.number)).max() < 1 / 32_000
+        assert np.abs(heard - render(sound.what, sound.number)).max() < 2 / 32_768
         assert (row["licence"], row["split"]) == ("CC0-1.0", "train")
         assert row["kind"] == sound.what.kind
         assert tuple(row["captions"]) == sound.what.captions(sound.number)
@@ -173,29 +174,43 @@ def test_the_studio_draws_them_without_further_change(root: Path) -> None:
 
 
 def test_recordings_stay_the_larger_part() -> None:
-    def row(package: str, path: str, name: str, samples: int) -> dict[str, object]:
-        return {"package": package, "path": path, "kind": "bed", "split": "train",
-                "category": "nature", "captions": [name], "samples": samples}  # fmt: skip
+    packages = ["pack"] * 7 + [made.SYNTHESIS] * 20 + [made.PATCHES] * 3
+    chances = made.within_share(np.linspace(1, 5, 30), packages, share=0.4)
+    assert chances.sum() == pytest.approx(1)
+    assert chances[7:].sum() == pytest.approx(0.4)
+    for part in (slice(0, 7), slice(7, 30)):  # among their like they are drawn as before
+        before = np.linspace(1, 5, 30)[part]
+        np.testing.assert_allclose(chances[part] / chances[part].sum(), before / before.sum())
+    few = made.within_share(np.ones(10), packages[:10], share=0.4)
+    np.testing.assert_allclose(few, 0.1)
+    np.testing.assert_allclose(made.within_share(np.ones(4), [made.SYNTHESIS] * 4), 0.25)
+    assert made.within_share(np.zeros(0), []).shape == (0,)
 
-    paths = [path for path, sound in made.made_sounds().items() if sound.what.kind == "bed"]
-    recorded = [row("pack", str(k), f"sound {k}", 90_000) for k in range(7)]
-    ours = [row(made.SYNTHESIS, path, f"made {k}", 90_000) for k, path in enumerate(paths[:20])]
-    assert made.within_share([*recorded, *ours]) == set(paths[:3])  # 3 of 10, drawn alike
-    assert made.within_share(ours) == set()
-    ui = [{**each, "category": "ui"} for each in recorded]  # scenes draw no such beds
-    assert made.within_share([*ui, *ours]) == set()
-    assert len(made.within_share([*recorded, *ours], share=0.5)) == 7
+
+def test_a_thing_is_drawn_by_the_root_of_how_much_there_is_of_it(root: Path) -> None:
+    synthesize(root, workers=1)
+    build.write_segments(root)
+    store = AudioStore(root / "build")
+    shots = [segment for segment in store.segments if segment.kind == "oneshot"]
+    ours = {s.captions[0] for s in shots if s.package == made.SYNTHESIS}
+    amounts = Counter(segment.captions[0] for segment in shots)
+    rooted = {name: amount**0.5 for name, amount in amounts.items()}
+    expected = sum(rooted[name] for name in ours) / sum(rooted.values())
+    assert expected > made.SHARE  # so it is held
+    studio, rng = Studio(store, [], {}, 0), np.random.default_rng(1)
+    drawn = Counter(studio.draw_shot(rng).captions[0] for _ in range(4000))
+    assert sum(drawn[name] for name in ours) / 4000 == pytest.approx(made.SHARE, abs=0.03)
+    whole = sum(rooted[name] for name in ours)
+    for name in ours:
+        share = made.SHARE * rooted[name] / whole
+        assert drawn[name] / 4000 == pytest.approx(share, abs=0.03)
 
 
-def test_a_made_sound_shares_the_draws_of_a_recorded_name() -> None:
-    def row(package: str, path: str, name: str) -> dict[str, object]:
-        return {"package": package, "path": path, "kind": "oneshot", "split": "train",
-                "category": "weapon", "captions": [name], "samples": 9}  # fmt: skip
-
-    paths = [path for path, sound in made.made_sounds().items() if sound.what.kind == "oneshot"]
-    recorded = [row("pack", str(k), "a bell") for k in range(7)]
-    ours = [row(made.SYNTHESIS, path, "a bell") for path in paths[:20]]
-    assert made.within_share([*recorded, *ours]) == set(paths[:3])
+def test_a_build_without_a_kind_of_sound_is_refused_when_it_is_drawn(root: Path) -> None:
+    build.write_segments(root)
+    studio = Studio(AudioStore(root / "build"), [], {}, 0)
+    with pytest.raises(MediaError, match="the build has no music"):
+        studio.draw_music(np.random.default_rng(0))
 
 
 def test_second_run_makes_nothing_new(root: Path) -> None:

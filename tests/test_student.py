@@ -31,12 +31,12 @@ from diegetic.training.dataset import CHUNKS, Batch
 from diegetic.training.dit_trainer import drawn_share
 from diegetic.training.draft import LATENTS
 from diegetic.training.group import Group
+from diegetic.training.origin import load_teacher
 from diegetic.training.parallel import Layout, layout
 from diegetic.training.rollout import Rollout, Stretch, roll_out, stretch, velocity_of
 from diegetic.training.student import (
     StudentTraining,
     jump_loss,
-    load_teacher,
     matching_loss,
     rival_loss,
     train_student,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from diegetic import cli
+from diegetic.generator import WEIGHTS
 from diegetic.training import codec_trainer, dit_trainer, export, recipe, student
 from diegetic.training.codec_trainer import CodecTraining
 from diegetic.training.dit_trainer import DiTTraining
@@ -41,7 +42,9 @@ def test_options_reach_every_step(tmp_path: Path, done: list[tuple[object, ...]]
     words += ["--codec-steps", "7", "--transformer-steps", "9", "--crop", "0.2", "--seed", "3"]
     words += ["--learning-rate", "0.002", "--accumulate", "4", "--device", "auto"]
     words += ["--scenes", "11", "--workers", "5", "--engine", "ray"]
-    words += ["--from", "former.pt", "--crops", "6", "--adversary-after", "0.1"]
+    former = tmp_path / "former.pt"
+    former.touch()
+    words += ["--from", str(former), "--crops", "6", "--adversary-after", "0.1"]
     words += ["--adversary-every", "2", "--adversary-width", "12"]
     assert cli.main(words) == 0
     build, out, scenes = tmp_path / "build", tmp_path / "run", tmp_path / "scenes"
@@ -49,9 +52,9 @@ def test_options_reach_every_step(tmp_path: Path, done: list[tuple[object, ...]]
     against = {"adversary_after": 0.1, "adversary_every": 2, "adversary_width": 12}
     codec = CodecTraining(steps=7, seconds=0.2, batch=6, **against, **common)
     assert done == [
-        ("train_codec", build, out, codec, "auto", Path("former.pt")),
+        ("train_codec", build, out, codec, "auto", former),
         ("build_scenes", build, out / "codec.pt", scenes, 11, 3, 5, "ray"),
-        ("train_dit", scenes, out, DiTTraining(steps=9, **common), "auto"),
+        ("train_dit", scenes, out, DiTTraining(steps=9, **common), "auto", None),
         ("export", out / "codec.pt", out / "dit.pt", out / "weights", False),
     ]
 
@@ -81,7 +84,54 @@ def test_without_options_the_shipped_recipe_is_followed(
 ) -> None:
     assert cli.main(["train", "codec", "--data", str(tmp_path)]) == 0
     assert cli.main(["train", "transformer", "--data", str(tmp_path)]) == 0
-    assert [call[3:] for call in done] == [(CodecTraining(), "cpu", None), (DiTTraining(), "cpu")]
+    assert [call[3:] for call in done] == [
+        (CodecTraining(), "cpu", None),
+        (DiTTraining(), "cpu", None),
+    ]
+
+
+@pytest.mark.parametrize("given", ["shipped", str(WEIGHTS)])
+def test_what_is_not_trained_here_is_taken_from_the_weights_that_are_gone_on_from(
+    given: str, tmp_path: Path, done: list[tuple[object, ...]]
+) -> None:
+    out, scenes = tmp_path / "run", tmp_path / "scenes"
+    where = ["--data", str(tmp_path), "--out", str(out), "--from", given]
+    for step in ("codec", "scenes", "transformer", "student", "export"):
+        assert cli.main(["train", step, *where]) == 0
+    build, made = tmp_path / "build", out / "dit.pt"
+    assert done == [
+        ("train_codec", build, out, CodecTraining(), "cpu", WEIGHTS),
+        ("build_scenes", build, WEIGHTS, scenes, 16_000, 0, 2, "processes"),
+        ("train_dit", scenes, out, DiTTraining(), "cpu", WEIGHTS),
+        ("train_student", scenes, WEIGHTS, out, StudentTraining(), "cpu"),
+        ("export", WEIGHTS, made, out / "weights", False),
+    ]
+    done.clear()
+    out.mkdir()
+    (out / "codec.pt").touch()
+    made.touch()
+    for step in ("scenes", "student"):
+        assert cli.main(["train", step, *where]) == 0
+    assert [done[0][2], done[1][2]] == [out / "codec.pt", made]
+    done.clear()
+    for path in (out / "codec.pt", made):
+        path.unlink()
+    assert cli.main(["train", "all", *where]) == 0
+    assert [done[1][2], done[3][1]] == [out / "codec.pt", out / "codec.pt"]
+
+
+def test_what_cannot_be_gone_on_from_is_refused(
+    tmp_path: Path, done: list[tuple[object, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "codec.pt"
+    file.touch()
+    for step, start, said in (
+        ("transformer", file, f"a folder of weights for 'transformer', got the file {file}"),
+        ("codec", tmp_path / "no", f"a folder of weights or a codec.pt, no {tmp_path / 'no'} is"),
+    ):
+        assert cli.main(["train", step, "--from", str(start)]) == cli.USAGE_ERROR
+        assert said in capsys.readouterr().err
+    assert done == []
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,10 @@ On N GPUs (or N machines, whose --out must be one shared folder) start `codec`, 
 A step then takes N times --accumulate draws, and their mean gradient. A GPU can afford more of the
 codec's adversary: --crops 32 --adversary-after 0 --adversary-every 1 --adversary-width 24. On
 machines that know Ray, `scenes` is rendered by it: --engine ray.
+
+The networks that ship are trained further by `scenes --from shipped`, `transformer --from shipped
+--learning-rate 3e-4` and `export --from shipped`: what is not in OUT is taken from that folder.
+Latents stay the same to the bit, also where `codec --from` trains.
 """
 
 
@@ -50,8 +54,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="start",
         type=Path,
-        metavar="CODEC",
-        help="a codec.pt whose decoder is trained further; its latents are kept",
+        metavar="WEIGHTS",
+        help="folder of weights to train on from, or `shipped`; or a codec.pt, whose decoder is",
     )
     parser.add_argument(
         "--crops", type=count, default=4, help="crops a codec step (and process) hears (4)"
@@ -108,7 +112,15 @@ def run(arguments: argparse.Namespace) -> int:
         )
     build, out, seed = arguments.data / "build", arguments.out, arguments.seed
     scenes, device = arguments.data / "scenes", arguments.device
-    codec, transformer, student = out / "codec.pt", out / "dit.pt", out / "student.pt"
+    steps, start = _steps(arguments), _start(arguments)
+    weights = start if start is not None and start.is_dir() else None
+
+    def of(step: str, made: Path) -> Path:
+        """What `step` makes, or the weights that are gone on from where it was and is not done."""
+        return made if weights is None or step in steps or made.exists() else weights
+
+    transformer, student = out / "dit.pt", out / "student.pt"
+    codec, teacher = of("codec", out / "codec.pt"), of("transformer", transformer)
     # All are made first: what cannot be trained is refused before hours have gone into it.
     hearing = CodecTraining(
         steps=arguments.codec_steps,
@@ -133,23 +145,40 @@ def run(arguments: argparse.Namespace) -> int:
         hearing = replace(hearing, learning_rate=arguments.learning_rate)
         making = replace(making, learning_rate=arguments.learning_rate)
         distilling = replace(distilling, learning_rate=arguments.learning_rate)
-    steps = _steps(arguments)
     if "codec" in steps or "scenes" in steps:
         warn_of_holes(build)
     if "codec" in steps:
-        train_codec(build, out, hearing, device, arguments.start)
+        train_codec(build, out, hearing, device, start)
     if "scenes" in steps:
         build_scenes(
             build, codec, scenes, arguments.scenes, seed, arguments.workers, arguments.engine
         )
     if "transformer" in steps:
-        train_dit(scenes, out, making, device)
+        train_dit(scenes, out, making, device, weights)
     if "student" in steps:
-        train_student(scenes, transformer, out, distilling, device)
+        train_student(scenes, teacher, out, distilling, device)
     if "export" in steps:
         made = student if arguments.student else transformer
         export(codec, made, arguments.weights or out / "weights", arguments.student)
     return 0
+
+
+def _start(arguments: argparse.Namespace) -> Path | None:
+    """What `--from` names, None where nothing is."""
+    from diegetic.generator import WEIGHTS
+
+    start: Path | None = WEIGHTS if arguments.start == Path("shipped") else arguments.start
+    if start is None or start.is_dir():
+        return start
+    if not start.is_file():
+        raise DiegeticError(
+            f"--from must be a folder of weights or a codec.pt, no {start} is there"
+        )
+    if arguments.step not in ("codec", "all"):
+        raise DiegeticError(
+            f"--from must be a folder of weights for {arguments.step!r}, got the file {start}"
+        )
+    return start
 
 
 def _steps(arguments: argparse.Namespace) -> tuple[str, ...]:

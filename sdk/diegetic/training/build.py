@@ -224,10 +224,6 @@ def write_segments(
         segments.append(segment)
         if progress is not None:
             progress(done, len(rows))
-    used = made.within_share(segments)
-    segments = [
-        row for row in segments if row["package"] not in made.LICENCES or row["path"] in used
-    ]
     lines = [json.dumps(segment, ensure_ascii=False) + "\n" for segment in segments]
     replace_text(folder / "segments.jsonl", "".join(lines))
     packages = {row.package for row in rows if row.package not in made.LICENCES}

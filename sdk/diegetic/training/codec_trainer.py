@@ -37,7 +37,7 @@ from diegetic.model.spectral import (
 from diegetic.training.adversary import WINDOWS, Adversary, meet
 from diegetic.training.ahead import ahead
 from diegetic.training.audio_store import AudioStore
-from diegetic.training.checkpoint import Checkpoint, Rival, load_weights, read_checkpoint
+from diegetic.training.checkpoint import Checkpoint, Rival
 from diegetic.training.group import Group, joined
 from diegetic.training.loop import (
     REPORT,
@@ -46,6 +46,8 @@ from diegetic.training.loop import (
     generator_of,
     train,
 )
+from diegetic.training.made import within_share
+from diegetic.training.origin import load_decoder
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +217,10 @@ class CropSampler:
         self._pools = {kind: [s for s in chosen if s.kind == kind] for kind in SHARES}
         self._pools = {kind: pool for kind, pool in self._pools.items() if pool}
         self._weights = {
-            kind: np.cumsum([s.samples**0.5 for s in pool]) for kind, pool in self._pools.items()
+            kind: np.cumsum(
+                within_share(np.sqrt([float(s.samples) for s in pool]), [s.package for s in pool])
+            )
+            for kind, pool in self._pools.items()
         }
 
     def crop(self, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -284,9 +289,9 @@ def train_codec(
     The checkpoint and its log, `out/codec.jsonl`, are written as in `loop.train`; `device` is
     chosen, and the processes of `torchrun` found, as in `group.joined`.
 
-    With `start`, a former codec's checkpoint, its decoder is trained further, and its latents are
-    kept to the bit, so that a transformer that was trained on them still fits. Without it the
-    latents are fitted first. A checkpoint in `out` comes before both.
+    With `start`, a former codec's checkpoint or a weights folder, its decoder is trained further,
+    and its latents are kept to the bit, so that a transformer that was trained on them still fits.
+    Without it the latents are fitted first. A checkpoint in `out` comes before both.
 
     Raises:
         DiegeticError: as `loop.train` and `group.joined`.
@@ -300,7 +305,7 @@ def train_codec(
         decoder = Decoder()
         if not path.exists():
             if start is not None:
-                load_weights(start, read_checkpoint(start).get("model", {}), decoder)
+                decoder = load_decoder(start).train()
             else:
                 explained = fit_latents(decoder, sampler, np.random.default_rng([settings.seed]))
                 log.info("spectral latents explain %.2f %% of the variance", 100 * explained)

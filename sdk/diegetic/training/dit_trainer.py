@@ -10,7 +10,7 @@ classifier-free guidance would have computed from two evaluations, and one is en
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from diegetic.training.checkpoint import Average, Checkpoint
 from diegetic.training.dataset import CHUNKS, Batch, BatchSampler, load_scenes
 from diegetic.training.group import joined
 from diegetic.training.loop import Training, denormals_flushed, train
+from diegetic.training.origin import load_teacher
 from diegetic.training.parallel import clean_pass, layout, noisy_pass, null_cross
 
 
@@ -98,16 +99,28 @@ def flow_loss(
 
 
 @denormals_flushed()
-def train_dit(scenes_root: Path, out: Path, settings: DiTTraining, device: str = "cpu") -> Path:
+def train_dit(
+    scenes_root: Path,
+    out: Path,
+    settings: DiTTraining,
+    device: str = "cpu",
+    start: Path | None = None,
+) -> Path:
     """Train (or go on training) the transformer; return the checkpoint's path.
 
     The checkpoint and its log, `out/dit.jsonl`, are written as in `loop.train`; `device` is
     chosen, and the processes of `torchrun` found, as in `group.joined`.
 
+    With `start`, a former transformer's checkpoint or a weights folder, that one is trained
+    further, with guidance from the first step on. A checkpoint in `out` comes before it.
+
     Raises:
         DiegeticError: as `loop.train` and `group.joined`.
         MediaError: there are no scenes in `scenes_root`.
+        WeightsError: `start` is missing, damaged, a student, or of another model.
     """
+    if start is not None:
+        settings = replace(settings, guided_after=0.0)
     path, stream = out / "dit.pt", StreamConfig()
     lengths = {"hop": stream.hop, "overlap": stream.overlap, "prefix": stream.prefix}
     scenes = load_scenes(scenes_root)
@@ -115,7 +128,11 @@ def train_dit(scenes_root: Path, out: Path, settings: DiTTraining, device: str =
     with joined(device) as group:
         sampler = BatchSampler(*scenes, stream, group.device)
         torch.manual_seed(settings.seed)
-        dit = AlignedDiT().to(group.device)
+        dit = AlignedDiT()
+        if start is not None and not path.exists():
+            begun = load_teacher(start).state_dict()
+            dit.load_state_dict(dit.state_dict() | begun)  # the heads of alignment begin anew
+        dit = dit.to(group.device)
         average = Average(dit, settings.decay)
         decayed = [p for p in dit.parameters() if p.ndim > 1]
         rest = [p for p in dit.parameters() if p.ndim <= 1]

@@ -35,6 +35,7 @@ from diegetic.model.dit import (
 from diegetic.model.spectral import SpectralLatents
 from diegetic.snapshot import FRAME_DIM, FRAME_SLOTS, SLOTS, TEXT_DIM, WORD_SLOTS
 from diegetic.training.checkpoint import averaged, distilled, load_weights, read_checkpoint
+from diegetic.training.origin import load_decoder
 from diegetic.training.quantise import integer_products, quantise, worth_quantising
 from diegetic.training.transformer_graph import transformer_graph
 from diegetic.weights import DISTILLED, FORMAT, SCALE, TENSORS, write_sums
@@ -119,7 +120,7 @@ def export(codec: Path, transformer: Path, out: Path, student: bool = False) -> 
     """Write the weights folder `out` from two checkpoints.
 
     Args:
-        codec: of the codec's training.
+        codec: of the codec's training, or a weights folder whose codec is taken as it is.
         transformer: of the transformer's or of a student's, whose averaged weights are taken.
         out: the folder.
         student: whether `transformer` has to be a student. A checkpoint tells what it is; of one
@@ -129,14 +130,13 @@ def export(codec: Path, transformer: Path, out: Path, student: bool = False) -> 
         WeightsError: a checkpoint is missing, damaged or of another model, or the transformer is a
             teacher where a student was asked for.
     """
-    for path in (codec, transformer):
-        if not path.is_file():
-            raise WeightsError(f"there is no {path} to export: train it first")
-    decoder, dit, saved = Decoder().eval(), DiT().eval(), read_checkpoint(transformer)
+    if not codec.exists() or not transformer.is_file():
+        missing = transformer if codec.exists() else codec
+        raise WeightsError(f"there is no {missing} to export: train it first")
+    decoder, dit, saved = load_decoder(codec).eval(), DiT().eval(), read_checkpoint(transformer)
     told = distilled(transformer, saved)
     if student and told is False:
         raise WeightsError(f"{transformer} must be a student, it is a teacher")
-    load_weights(codec, read_checkpoint(codec).get("model", {}), decoder)
     load_weights(transformer, averaged(saved), dit)
     export_modules(decoder, dit, out, student if told is None else told)
 

@@ -1,25 +1,29 @@
 """Sounds that are made here, not fetched: which there are, what they are, and how many are used.
 
 They stand beside recordings for things of which there are few. So that recordings stay the larger
-part, no more of them are used than `SHARE` of what scenes draw, among beds and among one-shots.
+part, no more than `SHARE` of what trainings draw are made, among beds and among one-shots.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, sqrt
-from typing import Any
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
 
 from diegetic.training.captioner import Fields
 from diegetic.training.patches import Patch, patches
 from diegetic.training.synthesis import FAMILIES
 from diegetic.training.synthesis.voice import Voice
 
+Vector = NDArray[np.float64]
+
 # In place of a package's name; never held out. To each its licence and its class.
 SYNTHESIS, PATCHES = "diegetic-synthesis", "diegetic-patches"
 LICENCES = {SYNTHESIS: ("CC0-1.0", "A-CC0/PD"), PATCHES: ("MIT", "A-permissive")}
-SHARE = 0.3
+SHARE = 0.4
 SOUNDS = 36  # computed, of each bed and of each one-shot by the first of its captions
 PLAYED = 12  # of each patch
 
@@ -71,38 +75,20 @@ def made_sounds() -> dict[str, Made]:
     return sounds
 
 
-def within_share(segments: Iterable[Mapping[str, Any]], share: float = SHARE) -> set[str]:
-    """Return the paths of the made `segments` that may be used beside the recorded ones.
+def within_share(weights: Vector, packages: Sequence[str], share: float = SHARE) -> Vector:
+    """Scale chances so that made sounds are drawn at most `share` of the time.
 
-    They are taken in turn, as `made_sounds` lists them, as long as scenes would draw at most
-    `share` of their beds, and of their one-shots, from them. Scenes draw a name (the first caption)
-    by the root of how much there is of it, and of that name's sounds by length or evenly
-    (`studio`).
+    Args:
+        weights: (n,) how likely each sound is drawn, to any scale.
+        packages: of each, n names.
+        share: below 1. Where nothing is recorded it is not held.
+
+    Returns:
+        (n,) chances, whose sum is 1 unless n is 0.
     """
-    order = {path: rank for rank, path in enumerate(made_sounds())}
-    taken: set[str] = set()
-    for kind in ("bed", "oneshot"):
-        recorded: defaultdict[str, float] = defaultdict(float)
-        ours: list[tuple[int, str, str, float]] = []
-        for row in segments:
-            if row["kind"] != kind or row["split"] != "train":
-                continue
-            size = float(row["samples"]) if kind == "bed" else 1.0
-            if row["package"] in LICENCES:
-                ours.append((order[row["path"]], row["path"], row["captions"][0], size))
-            elif not (kind == "bed" and "ui" in row["category"]):
-                recorded[row["captions"][0]] += size
-        made: defaultdict[str, float] = defaultdict(float)
-        for _, path, name, size in sorted(ours):
-            made[name] += size
-            if _drawn(recorded, made) > share:
-                break
-            taken.add(path)
-    return taken
-
-
-def _drawn(recorded: Mapping[str, float], made: Mapping[str, float]) -> float:
-    """The share of draws that are made, from how much there is of each name."""
-    sums = {name: recorded.get(name, 0.0) + made.get(name, 0.0) for name in {*recorded, *made}}
-    ours = sum(size / sqrt(sums[name]) for name, size in made.items())
-    return ours / max(sum(sqrt(size) for size in sums.values()), 1e-12)
+    chances: Vector = weights / max(float(weights.sum()), 1e-12)
+    ours = np.array([package in LICENCES for package in packages], bool)
+    made = float(chances[ours].sum())
+    if share < made < 1:
+        chances = chances * np.where(ours, share / made, (1 - share) / (1 - made))
+    return chances

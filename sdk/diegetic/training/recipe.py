@@ -20,15 +20,14 @@ from numpy.typing import NDArray
 
 from diegetic.encoders import ImageEncoder, TextEncoder
 from diegetic.errors import DiegeticError, MediaError
-from diegetic.model.decoder import Decoder
 from diegetic.model.spectral import SpectralLatents
 from diegetic.training import catalog
 from diegetic.training.atomic import replace_text
 from diegetic.training.audio_store import AudioStore
-from diegetic.training.checkpoint import load_weights, read_checkpoint
 from diegetic.training.dataset import Tables
 from diegetic.training.draft import merge, save_scenes
 from diegetic.training.engines import open_engine
+from diegetic.training.origin import load_decoder
 from diegetic.training.scene_parts import Parts, Stamp, read_part, read_stamp, write_part
 from diegetic.training.scenes import render_scenes
 from diegetic.training.studio import GameSession, Studio
@@ -40,17 +39,15 @@ _RECIPE = ("scenes.py", "studio.py", "draft.py", "compose.py", "catalog/heldout.
 
 
 def load_latents(codec: Path) -> SpectralLatents:
-    """The fitted analysis of a codec checkpoint.
+    """The fitted analysis of a codec's checkpoint or of a weights folder.
 
     Raises:
         MediaError: there is no checkpoint yet.
         WeightsError: it is damaged, or of another model.
     """
-    if not codec.is_file():
+    if not codec.exists():
         raise MediaError(f"no codec checkpoint at {codec}: run `diegetic train codec` first")
-    decoder = Decoder()
-    load_weights(codec, read_checkpoint(codec)["model"], decoder)
-    return decoder.latents
+    return load_decoder(codec).latents
 
 
 def load_games(build: Path, split: str) -> list[GameSession]:

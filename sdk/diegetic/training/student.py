@@ -29,22 +29,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from diegetic.config import StreamConfig
-from diegetic.errors import DiegeticError, WeightsError
+from diegetic.errors import DiegeticError
 from diegetic.flow import STUDENT_WAYS, Solver, follow_flow, solver, student_solver
 from diegetic.model.dit import DiT
-from diegetic.training.checkpoint import (
-    Average,
-    Checkpoint,
-    Rival,
-    averaged,
-    distilled,
-    load_weights,
-    read_checkpoint,
-)
+from diegetic.training.checkpoint import Average, Checkpoint, Rival
 from diegetic.training.dataset import CHUNKS, BatchSampler, load_scenes
 from diegetic.training.dit_trainer import drawn_share
 from diegetic.training.group import Group, joined
 from diegetic.training.loop import CLIP, Training, denormals_flushed, train
+from diegetic.training.origin import load_teacher
 from diegetic.training.rollout import Rollout, Stretch, roll_out, stretch, velocity_of
 
 log = logging.getLogger(__name__)
@@ -181,22 +174,6 @@ def ways(rng: np.random.Generator, length: int) -> tuple[Solver, list[int]]:
     nfe = STUDENT_WAYS[int(rng.integers(len(STUDENT_WAYS)))]
     last, any_of_them = rng.random(length) < 0.5, rng.integers(nfe, size=length)
     return student_solver(nfe), np.where(last, nfe - 1, any_of_them).tolist()
-
-
-def load_teacher(path: Path) -> DiT:
-    """The averaged weights of a transformer's checkpoint, frozen.
-
-    Raises:
-        WeightsError: it is missing, damaged, a student's, or of another model.
-    """
-    if not path.is_file():
-        raise WeightsError(f"there is no teacher in {path}: train the transformer first")
-    saved = read_checkpoint(path)
-    if distilled(path, saved):
-        raise WeightsError(f"{path} is a student: it cannot be the teacher of another")
-    dit = DiT()
-    load_weights(path, averaged(saved), dit)
-    return dit.eval().requires_grad_(False)
 
 
 @denormals_flushed()

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diegetic.config import RATE
+from diegetic.errors import MediaError
 from diegetic.training.audio_store import AudioStore, Segment
 from diegetic.training.draft import LEAD, SAMPLES, Audio, Draft
+from diegetic.training.made import within_share
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,11 @@ class Studio:
         self.surfaces = surfaces
         self.black_picture = black_picture
         steady = [s for s in train if s.kind == "bed" and "ui" not in s.category]
-        self._beds = _Pool(steady, lambda s: s.samples)  # a ringtone loops, but is no ambience
-        self._shots = _Pool([s for s in train if s.kind == "oneshot"], lambda s: 1)
-        self._music = _Pool([s for s in train if s.kind == "music"], lambda s: s.samples)
+        self._beds = _Pool(
+            "bed", steady, lambda s: s.samples
+        )  # a ringtone loops, but is no ambience
+        self._shots = _Pool("oneshot", [s for s in train if s.kind == "oneshot"], lambda s: 1)
+        self._music = _Pool("music", [s for s in train if s.kind == "music"], lambda s: s.samples)
         self.steps = {
             surface: [
                 s
@@ -97,24 +101,28 @@ class Studio:
 
 
 class _Pool:
-    """Segments grouped by what they are: a rare sound is drawn more often than its length says.
+    """Segments of which a rare thing is drawn more often than its length says.
 
-    Within a group the longer one is heard more: whoever records a minute of rain means it.
+    A thing (the first caption) is drawn by the root of how much there is of it, and of its sounds
+    the longer one more often: whoever records a minute of rain means it. Of all draws no more than
+    `made.SHARE` are of sounds that are made here.
     """
 
-    def __init__(self, segments: list[Segment], size: Callable[[Segment], int]) -> None:
-        groups: dict[str, list[Segment]] = {}
-        for segment in segments:
-            groups.setdefault(segment.captions[0], []).append(segment)
-        self._groups = [groups[name] for name in sorted(groups)]
-        sizes = [np.array([size(s) for s in group], np.float64) for group in self._groups]
-        self._shares = [each / max(each.sum(), 1e-12) for each in sizes]
-        rooted = np.sqrt([each.sum() for each in sizes])
-        self._group_shares = rooted / max(rooted.sum(), 1e-12)
+    def __init__(self, kind: str, segments: list[Segment], size: Callable[[Segment], int]) -> None:
+        self._kind, self._segments = kind, segments
+        sizes = np.array([size(segment) for segment in segments], np.float64)
+        names = [segment.captions[0] for segment in segments]
+        _, thing = np.unique(names, return_inverse=True)
+        amounts = np.bincount(thing, sizes)[thing] if segments else sizes
+        weights = sizes / np.sqrt(np.maximum(amounts, 1e-12))
+        chances = within_share(weights, [segment.package for segment in segments])
+        self._below = np.cumsum(chances)
 
     def draw(self, rng: np.random.Generator) -> Segment:
-        index = int(rng.choice(len(self._groups), p=self._group_shares))
-        return self._groups[index][int(rng.choice(len(self._shares[index]), p=self._shares[index]))]
+        if not self._segments:
+            raise MediaError(f"scenes need sounds of every kind, the build has no {self._kind}")
+        place = int(np.searchsorted(self._below, rng.random() * self._below[-1], side="right"))
+        return self._segments[min(place, len(self._segments) - 1)]
 
 
 def caption(segment: Segment, rng: np.random.Generator) -> str:
