@@ -187,7 +187,7 @@ def test_a_head_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -
             read_distilled(tmp_path)
     head = json.dumps({"__metadata__": {"format_version": "3"}}).encode()
     path.write_bytes(len(head).to_bytes(8, "little") + head)
-    with pytest.raises(WeightsError, match="weights must be of format 4, got 3"):
+    with pytest.raises(WeightsError, match="weights must be of format 5, got 3"):
         read_distilled(tmp_path)
 
 

@@ -155,6 +155,21 @@ def test_decoding_in_pieces_equals_decoding_at_once(cuts: list[int]) -> None:
     torch.testing.assert_close(torch.cat(pieces, 2), whole, atol=1e-5, rtol=1e-5)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("kept", [1, 3, 5])
+def test_the_decoder_tells_its_state_on_the_way(kept: int) -> None:
+    torch.manual_seed(1)
+    decoder = stirred(Decoder())
+    latents = torch.randn(2, 5, LATENT_DIM)
+    noise = noise_spectra(torch.randn(2, 2, 5 * SAMPLES_PER_LATENT))
+    start = torch.randn_like(decoder.start(2))  # type: ignore[operator]
+    whole, state = decoder(latents, noise, start, torch.tensor([kept]))
+    frames = kept * FRAMES_PER_LATENT
+    part, after = decoder(latents[:, :kept], noise[:, :, :frames], start)
+    torch.testing.assert_close(whole[:, :, :frames], part, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(state, after, atol=1e-5, rtol=1e-5)
+
+
 def test_the_synthesis_inverts_the_analysis() -> None:
     audio = torch.randn(2, 5 * SAMPLES_PER_LATENT, 2)
     spectra = torch.view_as_real(stft(to_mid_side(audio)))

@@ -40,7 +40,7 @@ def _each(name: str, first: int = 0) -> str:
 
 # The noise of one latent more than there are latents: mid and side alternate, as in `generator`.
 _NOISE = f"""
-noise (float[rows, {2 * SAMPLES_PER_LATENT}] white) => (float[1, 2, frames, {BINS}, 2] noise) {{
+noise (float[rows, {2 * SAMPLES_PER_LATENT}] white) => (float[2, 1, 2, frames, {BINS}] noise) {{
     rows_of_two = Reshape (white, two_columns)
     mid_and_side = Transpose <perm = [1, 0]> (rows_of_two)
     from_first_frame = Slice (mid_and_side, unused, end, last_axis)
@@ -48,14 +48,14 @@ noise (float[rows, {2 * SAMPLES_PER_LATENT}] white) => (float[1, 2, frames, {BIN
     white_spectra = Conv <strides = [{FRAME_HOP}]> (white_signal, fourier)
     even_spectra = Mul (white_spectra, noise_scale)
     even_parts = Reshape (even_spectra, parts)
-    even_frames = Transpose <perm = [0, 3, 2, 1]> (even_parts)
-    noise = Unsqueeze (even_frames, axis_0)
+    even_planes = Transpose <perm = [1, 0, 3, 2]> (even_parts)
+    noise = Unsqueeze (even_planes, axis_1)
 }}
 """
 
 _BEGIN = f"""
 synthesis (
-    float[1, 2, frames, {BINS}, 2] spectra, float[1, frames, {BANDS}] levels,
+    float[2, 1, 2, frames, {BINS}] spectra, float[1, frames, {BANDS}] levels,
     float[{2 * STAGES}, 1, {LAG}] tails, float[{2 * LEVELLINGS}, 1, {LAG}] pasts,
     float[{LEVELLINGS * LATE}, {BANDS}] wanted
 ) => (
@@ -66,7 +66,7 @@ synthesis (
     {_each("past", 1)} = Split <axis = 0, num_outputs = {LEVELLINGS}> (pasts)
     {_each("wanted", 1)} = Split <axis = 0, num_outputs = {LEVELLINGS}> (wanted)
     levels_0 = Squeeze (levels, axis_0)
-    parts_first = Transpose <perm = [0, 1, 4, 3, 2]> (spectra)
+    parts_first = Transpose <perm = [1, 2, 0, 4, 3]> (spectra)
     values_0 = Reshape (parts_first, channels)
 """
 
@@ -123,6 +123,10 @@ _END = f"""
 """
 
 
+# What is decoded is kept, all of it: the next state follows the last latent.
+_KEPT = helper.make_node("Shape", ["latents"], ["kept"], start=1, end=2)
+
+
 def sound_graph(decoder: ModelProto) -> ModelProto:
     """Put the noise's spectra before `decoder`, the synthesis behind it; `decoder` is not modified.
 
@@ -135,7 +139,7 @@ def sound_graph(decoder: ModelProto) -> ModelProto:
     noise, after = parser.parse_graph(_NOISE), parser.parse_graph(_synthesis())
     theirs = {value.name: value for value in (*decoder.graph.input, *decoder.graph.output)}
     graph = helper.make_graph(
-        [*noise.node, *decoder.graph.node, *after.node],
+        [*noise.node, _KEPT, *decoder.graph.node, *after.node],
         "sound",
         [theirs["latents"], *noise.input, theirs["state"], *after.input[2:]],
         [*after.output, theirs["state_out"]],

@@ -110,10 +110,10 @@ def silence() -> SynthesisState:
 def noise_spectra(noise: FloatArray) -> FloatArray:
     """White noise (2, LAG + samples), the first LAG being the past, to spectra of mean power 1.
 
-    Returns (2, samples / FRAME_HOP, BINS, 2 (real, imaginary)).
+    Returns (2 (real, imaginary), 2, samples / FRAME_HOP, BINS).
     """
     spectra = _spectra(noise, _NOISE_ANALYSIS)
-    return spectra.view(np.float32).reshape(*spectra.shape, 2)
+    return np.stack((spectra.real, spectra.imag))
 
 
 def band_levels(audio: FloatArray, past: FloatArray) -> FloatArray:
@@ -129,32 +129,35 @@ def band_levels(audio: FloatArray, past: FloatArray) -> FloatArray:
 
 
 def synthesise(
-    spectra: FloatArray, levels: FloatArray, state: SynthesisState
+    spectra: FloatArray, levels: FloatArray, state: SynthesisState, kept: int
 ) -> tuple[FloatArray, SynthesisState]:
     """Add frames to a stream.
 
     Args:
-        spectra: (2 (mid, side), F, BINS, 2 (real, imaginary)).
+        spectra: (2 (real, imaginary), 2 (mid, side), F, BINS).
         levels: of the same frames, (F, BANDS), natural log.
         state: what came before; not modified.
+        kept: frames, of F, that the next state follows.
 
     Returns:
         Left and right samples (F * FRAME_HOP, 2), and the next state.
     """
-    values = np.ascontiguousarray(spectra, np.float32).view(np.complex64)[..., 0]
-    sound, tail = _overlap_add(values, state.tails[0])
+    values = np.empty(spectra.shape[1:], np.complex64)
+    values.real, values.imag = spectra
+    sound, tail = _overlap_add(values, state.tails[0], kept)
     tails, pasts, wanted = [tail], [], []
     for stage in range(LEVELLINGS):
         seen = np.concatenate((state.pasts[stage], sound), axis=1)
         due = np.concatenate((state.wanted[stage], levels))
-        pasts.append(seen[:, -LAG:])
-        wanted.append(due[-_LATE:])
+        pasts.append(seen[:, kept * FRAME_HOP :][:, :LAG])
+        wanted.append(due[kept : kept + _LATE])
         levels = due[: len(levels)]
         values = _spectra(seen, _ANALYSIS)
         gain = (levels - _levels(values) + MAKE_UP).clip(-MOST_GAIN, MOST_GAIN)
         mid = _times(gain[:, :MID_BANDS], _across(interpolation_matrix, MID_BANDS))
         side = _times(gain[:, MID_BANDS:], _across(interpolation_matrix, SIDE_BANDS))
-        sound, tail = _overlap_add(values * np.exp(np.stack((mid, side))), state.tails[1 + stage])
+        values *= np.exp(np.stack((mid, side)))
+        sound, tail = _overlap_add(values, state.tails[1 + stage], kept)
         tails.append(tail)
     after = SynthesisState(np.stack(tails), np.stack(pasts), np.stack(wanted))
     return np.stack((sound[0] + sound[1], sound[0] - sound[1]), axis=1), after
@@ -199,13 +202,26 @@ def _times(rows: FloatArray, matrix: FloatArray) -> FloatArray:
     return product
 
 
-def _overlap_add(values: ComplexArray, tail: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Spectra (2, F, BINS) and sums (2, LAG) to samples (2, F * FRAME_HOP) and the next sums."""
+def _overlap_add(
+    values: ComplexArray, tail: FloatArray, kept: int
+) -> tuple[FloatArray, FloatArray]:
+    """Spectra (2, F, BINS) and sums (2, LAG) to samples (2, F * FRAME_HOP).
+
+    Also returns the sums that are open after `kept` frames.
+    """
     frames = np.fft.irfft(values, n=WINDOW).astype(np.float32) * _SYNTHESIS
+    quarters = frames.reshape(*frames.shape[:2], _OVERLAPS, FRAME_HOP)
     count = frames.shape[1]
-    quarters = frames.reshape(2, count, _OVERLAPS, FRAME_HOP)
+    sums = _sums(quarters, tail)
+    after = sums if kept == count else _sums(quarters[:, :kept], tail)
+    return sums[:, :count].reshape(2, -1), after[:, kept:].reshape(2, -1)
+
+
+def _sums(quarters: FloatArray, tail: FloatArray) -> FloatArray:
+    """Frames (2, F, _OVERLAPS, FRAME_HOP) laid over one another: (2, F + _LATE, FRAME_HOP)."""
+    count = quarters.shape[1]
     sums = np.zeros((2, count + _LATE, FRAME_HOP), np.float32)
     sums[:, :_LATE] = tail.reshape(2, _LATE, FRAME_HOP)
     for part in range(_OVERLAPS):
         sums[:, part : part + count] += quarters[:, :, part]
-    return sums[:, :count].reshape(2, -1), sums[:, count:].reshape(2, -1)
+    return sums

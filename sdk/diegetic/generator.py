@@ -161,12 +161,12 @@ class ChunkGenerator:
         bias[:, : ring - recalled(age, hop, ring, held=hold.memory is not None)] = HIDDEN
         state = replace(state, prefix=replace(state.prefix, bias=bias))
         latents = self.sample(state, conditioning)
-        head, after = self.append(state, latents[:, :hop])
-        overlap, _ = self._decode(after, latents[:, hop:])
+        samples, after = self._decode(state, latents, hop)
+        after = self._remember(after, latents[:, :hop])
         prefix = after.prefix if hold.due is None else hold.due.followed_by(after.prefix, hop)
         hold = hold.after(conditioning, prefix)
         after = replace(after, prefix=prefix, said=conditioning, age=age, hold=hold)
-        return np.concatenate((head, overlap)), after
+        return samples, after
 
     def sample(
         self, state: GeneratorState, conditioning: Conditioning, known: Known | None = None
@@ -185,22 +185,26 @@ class ChunkGenerator:
         self, state: GeneratorState, latents: FloatArray
     ) -> tuple[FloatArray, GeneratorState]:
         """Samples of one hop of clean latents (1, hop, LATENT_DIM), and the state after it."""
+        samples, heard = self._decode(state, latents, self.config.hop_latents)
+        return samples, self._remember(heard, latents)
+
+    def _remember(self, state: GeneratorState, latents: FloatArray) -> GeneratorState:
+        """`state` with one hop of clean `latents` at the end of its prefix, behind it."""
         hop, ring = self.config.hop_latents, state.prefix
         _, keys, values = self._networks.evaluate(latents, 0.0, 1.0, self._null, ring)
         new = Memory(keys, values, np.zeros((1, hop), np.float32))
-        prefix = ring.followed_by(new, hop)
-        samples, heard = self._decode(state, latents)
-        return samples, replace(heard, position=state.position + hop, prefix=prefix)
+        return replace(state, position=state.position + hop, prefix=ring.followed_by(new, hop))
 
     def _decode(
-        self, state: GeneratorState, latents: FloatArray
+        self, state: GeneratorState, latents: FloatArray, kept: int
     ) -> tuple[FloatArray, GeneratorState]:
-        """Samples of `latents` (1, T, LATENT_DIM), and `state`, its decoder and sound gone on."""
+        """Samples of `latents` (1, T, LATENT_DIM), and `state`: decoder and sound after `kept`."""
         noise = position_noise(state.seed, state.position, latents.shape[1])
         white = noise[:, LATENT_DIM:].reshape(-1, 2).T[:, SAMPLES_PER_LATENT - LAG :]
-        detail = codec.noise_spectra(np.ascontiguousarray(white))[None]
-        spectra, levels, decoder = self._networks.decode(latents, detail, state.decoder)
-        samples, sound = codec.synthesise(spectra[0], levels[0], state.sound)
+        detail = codec.noise_spectra(np.ascontiguousarray(white))[:, None]
+        spectra, levels, decoder = self._networks.decode(latents, detail, state.decoder, kept)
+        frames = kept * self._networks.shapes.frames_per_latent
+        samples, sound = codec.synthesise(spectra[:, 0], levels[0], state.sound, frames)
         return samples, replace(state, decoder=decoder, sound=sound)
 
 

@@ -83,7 +83,10 @@ class Networks(Protocol):
         ...
 
     def decode(
-        self, latents: FloatArray, noise: FloatArray, state: FloatArray
+        self, latents: FloatArray, noise: FloatArray, state: FloatArray, kept: int
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Spectra (B, 2, frames, bins, 2) as those of `noise`, levels (B, frames, bands), state."""
+        """Spectra, levels (B, frames, bands), and the state after `kept` of the latents.
+
+        Spectra and `noise`: (2 (real, imaginary), B, 2 (mid, side), frames, bins).
+        """
         ...

@@ -123,10 +123,9 @@ class OnnxNetworks:
         return velocity, keys, values
 
     def decode(
-        self, latents: FloatArray, noise: FloatArray, state: FloatArray
+        self, latents: FloatArray, noise: FloatArray, state: FloatArray, kept: int
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Spectra, the levels of their bands, and the next state."""
-        spectra, levels, after = self._decoder.run(
-            None, {"latents": latents, "noise": noise, "state": state}
-        )
+        """Spectra, the levels of their bands, and the state after `kept` latents."""
+        given = {"latents": latents, "noise": noise, "state": state, "kept": np.array([kept])}
+        spectra, levels, after = self._decoder.run(None, given)
         return spectra, levels, after

@@ -74,13 +74,15 @@ class TorchNetworks:
 
     @torch.inference_mode()
     def decode(
-        self, latents: FloatArray, noise: FloatArray, state: FloatArray
+        self, latents: FloatArray, noise: FloatArray, state: FloatArray, kept: int
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Spectra, the levels of their bands, and the next state."""
-        tensors = [torch.from_numpy(array) for array in (latents, noise, state)]
-        spectra, after = self._decoder(*tensors)
-        levels = self._decoder.latents.levels(tensors[0])
-        return spectra.numpy(), levels.numpy(), after.numpy()
+        """Spectra, the levels of their bands, and the state after `kept` latents."""
+        given, white, before = (torch.from_numpy(array) for array in (latents, noise, state))
+        spectra, after = self._decoder(
+            given, white.permute(1, 2, 3, 4, 0), before, torch.tensor([kept])
+        )
+        levels = self._decoder.latents.levels(given)
+        return spectra.permute(4, 0, 1, 2, 3).numpy(), levels.numpy(), after.numpy()
 
 
 def load_modules(folder: Path) -> tuple[DiT, Decoder]:

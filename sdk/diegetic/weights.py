@@ -7,7 +7,7 @@ from pathlib import Path
 
 from diegetic.errors import WeightsError
 
-FORMAT = "4"
+FORMAT = "5"
 TENSORS = "weights.safetensors"
 GRAPHS = (
     "analysis.onnx",

@@ -56,8 +56,9 @@ class NetworksCodec:
             part = latents[None, begin : begin + _BLOCK]
             first = begin * SAMPLES_PER_LATENT
             heard = white[:, first : first + LAG + part.shape[1] * SAMPLES_PER_LATENT]
-            detail = codec.noise_spectra(heard)[None]
-            spectra, levels, state = self._networks.decode(part, detail, state)
-            samples, sound = codec.synthesise(spectra[0], levels[0], sound)
+            detail = codec.noise_spectra(heard)[:, None]
+            count = part.shape[1]
+            spectra, levels, state = self._networks.decode(part, detail, state, count)
+            samples, sound = codec.synthesise(spectra[:, 0], levels[0], sound, len(levels[0]))
             parts.append(samples)
         return np.concatenate(parts)[DELAY : DELAY + len(audio)]

@@ -38,14 +38,19 @@ class CausalBlock(nn.Module):
         self.contract = nn.Linear(EXPANSION * WIDTH, WIDTH)
         self.scale = nn.Parameter(torch.full((WIDTH,), 0.3))
 
-    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """`x` (B, F, WIDTH), `past` (B, KERNEL - 1, WIDTH) -> output and the next `past`."""
+    def forward(self, x: Tensor, past: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
+        """`x` (B, F, WIDTH), `past` (B, KERNEL - 1, WIDTH) -> output and the next `past`.
+
+        That is as it is after all frames, or after `kept` (1,) of them.
+        """
         seen = torch.cat((past, x), dim=1)
         y = seen[:, 0 : x.shape[1]] * self.depthwise[:, 0]
         for k in range(1, KERNEL):
             y = y + seen[:, k : k + x.shape[1]] * self.depthwise[:, k]
         y = self.contract(torch.nn.functional.gelu(self.expand(self.norm(y)), approximate="tanh"))
-        return x + self.scale * y, seen[:, x.shape[1] :]
+        if kept is None:
+            return x + self.scale * y, seen[:, x.shape[1] :]
+        return x + self.scale * y, seen.index_select(1, kept + torch.arange(KERNEL - 1))
 
 
 class Decoder(nn.Module):
@@ -81,13 +86,16 @@ class Decoder(nn.Module):
         """The state before the first frame: (batch, BLOCKS, KERNEL - 1, WIDTH)."""
         return torch.zeros(batch, BLOCKS, KERNEL - 1, WIDTH)
 
-    def forward(self, latents: Tensor, noise: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, latents: Tensor, noise: Tensor, state: Tensor, kept: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Decode the next frames.
 
         Args:
             latents: (B, T, LATENT_DIM).
             noise: spectra of white noise, from `spectral.noise_spectra`, shaped as those returned.
             state: (B, BLOCKS, KERNEL - 1, WIDTH).
+            kept: (1,) int64, of the latents how many the next state follows; all, unless given.
 
         Returns:
             Spectra (B, 2, T * FRAMES_PER_LATENT, BINS, 2), of mid and side, real and imaginary
@@ -101,8 +109,9 @@ class Decoder(nn.Module):
         )
         x = self.enter(levels * 0.25 + 1.0)
         pasts = []
+        kept = None if kept is None else kept * FRAMES_PER_LATENT
         for k, block in enumerate(self.blocks):
-            x, past = block(x, state[:, k])
+            x, past = block(x, state[:, k], kept)
             pasts.append(past)
         x = self.norm(x)
         residual = (

@@ -84,17 +84,20 @@ class _Conditioning(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """`Decoder.forward`, and the levels that it starts from, under the weights file's names."""
+    """`Decoder.forward`, and the levels that it starts from, under the weights file's names.
+
+    Of the noise and of what is made, real and imaginary parts lie in planes: (2, B, 2, F, BINS).
+    """
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
 
     def forward(
-        self, latents: Tensor, noise: Tensor, state: Tensor
+        self, latents: Tensor, noise: Tensor, state: Tensor, kept: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        spectra, after = self.decoder(latents, noise, state)
-        return spectra, self.decoder.latents.levels(latents), after
+        spectra, after = self.decoder(latents, noise.permute(1, 2, 3, 4, 0), state, kept)
+        return spectra.permute(4, 0, 1, 2, 3), self.decoder.latents.levels(latents), after
 
 
 class _Latents(nn.Module):
@@ -172,8 +175,9 @@ def export_modules(decoder: Decoder, dit: DiT, out: Path, student: bool = False)
             _Decoder(decoder),
             {
                 "latents": torch.zeros(2, size, LATENT_DIM),
-                "noise": torch.zeros(2, 2, size * FRAMES_PER_LATENT, BINS, 2),
+                "noise": torch.zeros(2, 2, 2, size * FRAMES_PER_LATENT, BINS),
                 "state": decoder.start(2),
+                "kept": torch.tensor([StreamConfig().hop_latents]),
             },
             ["spectra", "levels", "state_out"],
         ),
@@ -222,7 +226,8 @@ def _trace(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> 
     if "latents" in inputs:
         shapes["latents"][1] = latents
     if "noise" in inputs:
-        shapes["noise"][2] = FRAMES_PER_LATENT * latents
+        shapes["noise"] = {1: batch, 3: FRAMES_PER_LATENT * latents}
+        shapes["kept"] = {}
     if "levels" in inputs:
         shapes["levels"][1] = FRAMES_PER_LATENT * latents
     program = torch.onnx.export(
