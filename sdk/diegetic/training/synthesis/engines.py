@@ -69,6 +69,19 @@ def idling(rng: Rng, seconds: float) -> FloatArray:
     return staged(rng, _engine(rng, rpm, np.full(count, rng.uniform(0.05, 0.3))), distant=0.6)
 
 
+def working(rng: Rng, seconds: float) -> FloatArray:
+    """One or more large engines at work: slow, and under load."""
+    count = length(seconds)
+    made = np.zeros(count)
+    for number in range(int(rng.integers(1, 4))):
+        rpm = draw(rng, 420, 1100) * (1 + 0.03 * wander(rng, count, max(3, round(seconds))))
+        load = 0.5 + 0.35 * wander(rng, count, max(3, round(seconds)))
+        engine = _engine(rng, rpm, load)
+        made += (1.0 if number == 0 else draw(rng, 0.2, 0.9)) * engine / np.std(engine)
+    rumble = noise(rng, count, 25, draw(rng, 120, 400))
+    return staged(rng, band(made + draw(rng, 0.2, 1.0) * rumble, 20, 6000), distant=0.6)
+
+
 def revving(rng: Rng, seconds: float) -> FloatArray:
     """An engine that is revved again and again while standing."""
     time = np.arange(length(seconds)) / RATE
@@ -123,6 +136,12 @@ VOICES = (
         "a car waiting with its engine running",
         "an engine running {slowly|steadily|}",
     ), idling),
+    Voice("working engines", "bed", "vehicle", ("engine", "engines"), (5.0, 8.0), (
+        "heavy machinery",
+        "{a bulldozer|an excavator|a crane|construction machines} {at work|working|}",
+        "{a large|a heavy|a big} {diesel engine|diesel generator|diesel} {running|at work}",
+        "the {rumble|drone} of {heavy|large|ship} engines",
+    ), working),
     Voice("revving engine", "bed", "vehicle", ("engine", "engines"), (5.0, 9.0), (
         "a car engine",
         "a {car|sports car|motorcycle|race car|} engine revving",
