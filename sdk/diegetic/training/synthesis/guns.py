@@ -53,8 +53,8 @@ def _burst_of(rng: Rng, seconds: float, out: Mono, at: float, level: float) -> N
 
 def burst_of_fire(rng: Rng, seconds: float) -> FloatArray:
     """One burst."""
-    made = np.zeros((length(seconds + _LONGEST), 2))
-    _burst_of(rng, seconds, made, 0.0, 1.0)
+    made = np.zeros((length(seconds), 2))
+    _burst_of(rng, seconds - _LONGEST, made, 0.0, 1.0)
     return staged(rng, made, once=True, distant=0.6)
 
 
@@ -71,7 +71,7 @@ def firing(rng: Rng, seconds: float) -> FloatArray:
 
 
 VOICES = (
-    Voice("machine gun burst", "oneshot", "weapon", ("machine gun", "machine guns"), (0.3, 1.4), (
+    Voice("machine gun burst", "oneshot", "weapon", ("machine gun", "machine guns"), (1.2, 2.3), (
         "a burst of machine gun fire",
         "a {machine gun|submachine gun|assault rifle} {firing|fires a burst}",
         "a {short|long|} burst of automatic fire",
