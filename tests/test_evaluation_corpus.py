@@ -145,9 +145,9 @@ class LevelNetworks:
         return levels.reshape(1, levels.shape[1] // 4, -1)
 
     def decode(
-        self, latents: FloatArray, noise: FloatArray, state: FloatArray
+        self, latents: FloatArray, noise: FloatArray, state: FloatArray, kept: int
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        return 0.01 * noise, latents.reshape(1, noise.shape[2], -1), state + latents.shape[1]
+        return 0.01 * noise, latents.reshape(1, noise.shape[3], -1), state + kept
 
     def condition(self, said: Conditioning) -> Cross:
         raise NotImplementedError
