@@ -45,10 +45,9 @@ class Studio:
         self.games = games
         self.surfaces = surfaces
         self.black_picture = black_picture
+        # A ringtone loops, but is no ambience.
         steady = [s for s in train if s.kind == "bed" and "ui" not in s.category]
-        self._beds = _Pool(
-            "bed", steady, lambda s: s.samples
-        )  # a ringtone loops, but is no ambience
+        self._beds = _Pool("bed", steady, lambda s: s.samples)
         self._shots = _Pool("oneshot", [s for s in train if s.kind == "oneshot"], lambda s: 1)
         self._music = _Pool("music", [s for s in train if s.kind == "music"], lambda s: s.samples)
         self.steps = {
