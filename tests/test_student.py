@@ -44,7 +44,7 @@ from diegetic.training.student import (
 )
 from small_scenes import small_scenes, small_teacher, some_dit
 
-TINY = StudentTraining(steps=4, clips=1, first=1, met=1, rival_updates=2, warmup=1)
+TINY = StudentTraining(steps=4, clips=1, first=1, again=0, met=1, rival_updates=2, warmup=1)
 HOP = StreamConfig().hop_latents
 
 
@@ -303,6 +303,28 @@ def test_four_steps_are_two_and_two_bit_for_bit(
     assert np.isfinite([json.loads(row)["loss"] for row in rows]).all()
     with pytest.raises(WeightsError, match="clips 1, now 2"):
         train_student(folder, teacher, tmp_path / "parts", replace(TINY, clips=2))
+
+
+def test_the_teachers_way_is_learned_first_and_again_and_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(student, "TEACHER_EVALUATIONS", 4)
+    took: list[str] = []
+
+    def noted(name: str) -> Callable[..., Tensor]:
+        loss: Callable[..., Tensor] = getattr(student, name)
+
+        def call(*asked: object) -> Tensor:
+            took.append(name.removesuffix("_loss"))
+            return loss(*asked)
+
+        return call
+
+    for name in ("jump_loss", "rival_loss", "matching_loss"):
+        monkeypatch.setattr(student, name, noted(name))
+    settings = replace(TINY, steps=5, first=1, again=2, rival_updates=1)
+    train_student(folder, folder / "dit.pt", tmp_path, settings)
+    assert took == ["jump", "rival", "jump", "rival", "matching", "jump"]
 
 
 def test_a_teacher_that_is_not_there_or_not_one_is_refused(tmp_path: Path) -> None:

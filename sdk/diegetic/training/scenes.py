@@ -232,15 +232,15 @@ def silence(studio: Studio, draft: Draft, rng: np.random.Generator) -> None:
 
 Recipe = Callable[[Studio, Draft, np.random.Generator], None]
 RECIPES: tuple[tuple[Recipe, float], ...] = (
-    (bed, 0.42),
-    (oneshots, 0.15),
-    (music, 0.1),
-    (change, 0.08),
-    (blend, 0.05),
+    (bed, 0.34),
+    (oneshots, 0.24),
+    (music, 0.09),
+    (change, 0.07),
+    (blend, 0.04),
     (knobs, 0.04),
-    (game, 0.13),
-    (surface, 0.04),
-    (silence, 0.03),
+    (game, 0.11),
+    (surface, 0.03),
+    (silence, 0.04),
 )
 
 

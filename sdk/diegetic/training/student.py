@@ -4,11 +4,13 @@
               is near from then on, and as varied
     next      a rival learns what the student makes, which meanwhile stays as it is
     then      the student makes scenes by itself, chunk after chunk on its own past, and is moved
-              to where its teacher finds them likelier than they are among what the student makes
+              to where its teacher finds them likelier than they are among what the student makes;
+              every third step is one of the first: without them it makes less and less of a kind
 
-The first is the regression of DMD (arXiv 2311.18828), the second DMD2 (arXiv 2405.14867) on
-rollouts with the student's own cache, Self-Forcing (arXiv 2506.08009). A rival learns the flow of
-what the student makes. With its velocity and the teacher's at x_t = (1 - t) x + t noise,
+The first is the regression of DMD (arXiv 2311.18828), which has it all the time, the last DMD2
+(arXiv 2405.14867) on rollouts with the student's own cache, Self-Forcing (arXiv 2506.08009). A
+rival learns the flow of what the student makes. With its velocity and the teacher's at x_t =
+(1 - t) x + t noise,
 
     gap = t (v_teacher - v_rival) = (data guessed by the rival) - (data guessed by the teacher)
 
@@ -57,6 +59,7 @@ class StudentTraining(Training):
         clips: of a draw.
         hidden: share of the clips that begin without a past.
         first: steps in which the teacher's way is learned.
+        again: one step in so many is one of the first kind; 0: none.
         met: steps after them in which the rival alone learns.
         rival_updates: of the rival, a step.
         decay: of the averaged weights.
@@ -69,6 +72,7 @@ class StudentTraining(Training):
     clips: int = 256
     hidden: float = 0.5
     first: int = 100
+    again: int = 3
     met: int = 20
     rival_updates: int = 4
     learning_rate: float = 2e-4
@@ -77,9 +81,10 @@ class StudentTraining(Training):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("clips", 1), ("first", 0), ("met", 0), ("rival_updates", 1)):
-            if getattr(self, name) < least:
-                raise DiegeticError(f"{name} must be {least} or more, got {getattr(self, name)}")
+        least = {"clips": 1, "first": 0, "again": 0, "met": 0, "rival_updates": 1}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise DiegeticError(f"{name} must be {bound} or more, got {getattr(self, name)}")
         for name in ("hidden", "decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise DiegeticError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
@@ -206,7 +211,7 @@ def train_student(
             begin = int(rng.integers(CHUNKS - SHORTEST + 1))
             hidden = torch.rand(settings.clips, device=group.device) < settings.hidden
             scene = stretch(batch, begin, hidden, 1 / drawn_share(settings.clips, group.device))
-            if step < settings.first:
+            if step < settings.first or (settings.again and step % settings.again == 0):
                 yield jump_loss(student, teacher, scene, batch.weights)
                 return
             with torch.autocast(group.device.type, torch.bfloat16):
