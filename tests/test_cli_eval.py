@@ -89,7 +89,7 @@ def test_the_command_writes_a_table_plots_and_sounds_and_keeps_what_it_has(
     for name in ("prompts.png", "ranks-prompts.png", "ranks-v0.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     sounds = sorted((tmp_path / "sounds" / "0" / "prompts").glob("*.wav"))
-    assert len(sounds) == 24
+    assert len(sounds) == 24 * prompts.SEEDS
     assert soundfile.info(sounds[0]).duration == pytest.approx(0.4)
 
     assert cli.main(words) == 1
@@ -273,7 +273,7 @@ def test_an_entry_is_judged_by_the_judge_that_ships(
 
     bench = replace(make_bench(data), listener=Judge(), renders=Renders(tmp_path))
     (row,) = prompts.run_scenes(bench)
-    assert len(row.details) == 24
+    assert len(row.details) == 24 * prompts.SEEDS
     assert 1 <= min(d.value for d in row.details) <= max(d.value for d in row.details) <= 521
     alike, *_ = codec.run(bench)
     assert alike.figures["cosine"] > 0.95  # 2 % softer is the same to it

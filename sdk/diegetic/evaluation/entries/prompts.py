@@ -13,47 +13,35 @@ from diegetic.evaluation.rows import Detail, Goal, Row
 SCENES_NAME, TWELVE_NAME = "prompts", "v0"
 SECONDS = 10.0
 SCENES_FIRST, TWELVE_FIRST = 5, 10  # ranks that count
-TWELVE_SEEDS = 3
+SEEDS = 3
 
 
 def run_scenes(bench: Bench) -> tuple[Row, ...]:
-    """Twenty-four sounds and scenes of games, one seed."""
-    details = _ranks(bench, SCENES_NAME, SCENES, (bench.seed,))
-    heard = sum(detail.value <= SCENES_FIRST for detail in details)
-    return (
-        Row(
-            f"{len(SCENES)} prompts: a fitting class in the first {SCENES_FIRST}",
-            {"heard": heard, "mean log rank": _log_rank(details)},
-            Goal("heard", 14),
-            Goal("heard", 20),
-            details=details,
-        ),
-    )
+    """Twenty-four sounds and scenes of games."""
+    name = f"{len(SCENES)} prompts: a fitting class in the first {SCENES_FIRST}"
+    return (_row(bench, SCENES_NAME, SCENES, SCENES_FIRST, name, (14, 20)),)
 
 
 def run_twelve(bench: Bench) -> tuple[Row, ...]:
-    """The twelve prompts of the first version, three seeds, of which the mean counts."""
-    seeds = tuple(range(bench.seed, bench.seed + TWELVE_SEEDS))
-    details = _ranks(bench, TWELVE_NAME, TWELVE, seeds)
+    """The twelve prompts of the first version."""
+    name = f"the {len(TWELVE)} prompts of v0: a fitting class in the first {TWELVE_FIRST}"
+    return (_row(bench, TWELVE_NAME, TWELVE, TWELVE_FIRST, name, (10, 12)),)
+
+
+def _row(
+    bench: Bench, folder: str, prompts: Prompts, first: int, name: str, bounds: tuple[int, int]
+) -> Row:
+    """How many of `prompts` are heard among the `first` ranks: of the seeds the mean counts."""
+    seeds = tuple(range(bench.seed, bench.seed + SEEDS))
+    details = _ranks(bench, folder, prompts, seeds)
     each = {
-        f"seed {seed}": float(
-            sum(detail.value <= TWELVE_FIRST for detail in details[k :: len(seeds)])
-        )
+        f"seed {seed}": float(sum(detail.value <= first for detail in details[k :: len(seeds)]))
         for k, seed in enumerate(seeds)
     }
-    return (
-        Row(
-            f"the {len(TWELVE)} prompts of v0: a fitting class in the first {TWELVE_FIRST}",
-            {
-                "heard": float(np.mean(list(each.values()))),
-                **each,
-                "mean log rank": _log_rank(details),
-            },
-            Goal("heard", 10),
-            Goal("heard", 12),
-            details=details,
-        ),
-    )
+    must, aim = (Goal("heard", bound) for bound in bounds)
+    heard = float(np.mean(list(each.values())))
+    figures = {"heard": heard, **each, "mean log rank": _log_rank(details)}
+    return Row(name, figures, must, aim, details=details)
 
 
 def scene_file(prompt: str, seed: int) -> str:
