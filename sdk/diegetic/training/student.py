@@ -2,10 +2,10 @@
 
     first     the teacher's way from a noise to its data is learned as jumps to its end: the student
               is near from then on, and as varied
-    next      a rival learns what the student makes, which meanwhile stays as it is
+    next      a rival learns what the student makes, which meanwhile stays near
     then      the student makes scenes by itself, chunk after chunk on its own past, and is moved
-              to where its teacher finds them likelier than they are among what the student makes;
-              every third step is one of the first: without them it makes less and less of a kind
+              to where its teacher finds them likelier than they are among what the student makes
+    again     from there on every third step is one of the first kind, to keep it varied
 
 The first is the regression of DMD (arXiv 2311.18828), which has it all the time, the last DMD2
 (arXiv 2405.14867) on rollouts with the student's own cache, Self-Forcing (arXiv 2506.08009). A
